@@ -1,0 +1,150 @@
+"""Read back what a writer wrote, from every server, and verify every server's data checksums.
+
+`python -m rehearsal.readback` prints one JSON object: what `Copy` tells, for each host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import psycopg
+import psycopg.conninfo
+
+from rehearsal import basebackup, postgresql
+
+Ranges = list[tuple[int, int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """One server's copy of the data."""
+
+    host: str
+    primary: bool
+    timeline: int
+    sequences: Ranges
+    """Sequence numbers of the rows found, as first and last of each run without a hole."""
+    verified_bytes: int
+    """Bytes that were read from disk, all checksums in them right; 0 if `problem` says why not."""
+    problem: str = ""
+    """What is wrong with this copy's files; empty if nothing is."""
+
+
+def prepare(conninfo: str) -> None:
+    """Make the database and the table that the writer fills, empty.
+
+    Raises:
+        psycopg.Error: No server takes writes, or it refuses.
+    """
+    administrative = psycopg.conninfo.make_conninfo(conninfo, dbname="postgres")
+    with psycopg.connect(administrative, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {postgresql.DATABASE}")
+        connection.execute(f"CREATE DATABASE {postgresql.DATABASE}")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE writes (sequence bigint PRIMARY KEY, written timestamptz NOT NULL DEFAULT clock_timestamp())"
+        )
+
+
+def read(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT, patience: float = 60) -> list[Copy]:
+    """Read every server's copy, the primary's first, each at least as new as the primary's is at the beginning.
+
+    Args:
+        hosts: All servers of the cluster.
+        user: A superuser.
+        port: The port of each.
+        patience: Seconds that a standby has for replaying what the primary had at the beginning.
+
+    Raises:
+        psycopg.Error: A server cannot be reached, or there is no primary.
+        TimeoutError: A standby did not catch up.
+    """
+    everywhere = postgresql.conninfo(hosts, user=user, port=port, target_session_attrs="read-write")
+    with psycopg.connect(everywhere, autocommit=True) as primary:
+        primary_host = primary.info.host
+        primary.execute("CHECKPOINT")
+        position = _scalar(primary, "SELECT pg_current_wal_insert_lsn()")
+    copies: list[Copy] = []
+    for host in sorted(hosts, key=lambda host: host != primary_host):
+        with psycopg.connect(postgresql.conninfo([host], user=user, port=port), autocommit=True) as connection:
+            copies.append(_read_copy(connection, host, str(position), patience))
+    return copies
+
+
+def _read_copy(connection: psycopg.Connection, host: str, position: str, patience: float) -> Copy:
+    standby = bool(_scalar(connection, "SELECT pg_is_in_recovery()"))
+    if standby:
+        _wait_for_replay(connection, position, patience)
+    # A standby's own checkpoint is a restartpoint: it moves the start of its base backup behind all that was written.
+    connection.execute("CHECKPOINT")
+    timeline = _scalar(connection, "SELECT timeline_id FROM pg_control_checkpoint()")
+    rows = connection.execute("SELECT sequence FROM writes ORDER BY sequence")
+    sequences = list(ranges(int(sequence) for (sequence,) in rows))
+    verified, problem = 0, ""
+    if _scalar(connection, "SHOW data_checksums") != "on":
+        problem = "data checksums are off"
+    else:
+        try:
+            verified = basebackup.verify(connection.info.dsn).bytes
+        except basebackup.ChecksumFailure as error:
+            problem = str(error)
+    return Copy(host, not standby, int(str(timeline)), sequences, verified, problem)
+
+
+def _wait_for_replay(connection: psycopg.Connection, position: str, patience: float) -> None:
+    limit = time.monotonic() + patience
+    while not _scalar(connection, f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"):
+        if time.monotonic() > limit:
+            raise TimeoutError(f"{connection.info.host} has not replayed {position} within {patience:g} s")
+        time.sleep(0.1)
+
+
+def _scalar(connection: psycopg.Connection, query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Return the runs of consecutive numbers in ascending `numbers` as pairs of first and last."""
+    first = last = None
+    for number in numbers:
+        if last is not None and first is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def decode(text: str) -> list[Copy]:
+    """Return the copies that the command printed."""
+    return [
+        Copy(**{**fields, "sequences": [(first, last) for first, last in fields["sequences"]]})
+        for fields in json.loads(text)
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m rehearsal.readback", description=__doc__)
+    parser.add_argument("--host", action="append", required=True, help="a server; give it once for each")
+    parser.add_argument("--port", type=int, default=postgresql.PORT)
+    parser.add_argument("--user", required=True)
+    parser.add_argument("--prepare", action="store_true", help="make the empty table instead of reading it")
+    options = parser.parse_args(arguments)
+    if options.prepare:
+        prepare(
+            postgresql.conninfo(options.host, user=options.user, port=options.port, target_session_attrs="read-write")
+        )
+        return
+    print(json.dumps([dataclasses.asdict(copy) for copy in read(options.host, user=options.user, port=options.port)]))
+
+
+if __name__ == "__main__":
+    main()
