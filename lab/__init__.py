@@ -1,0 +1,1 @@
+"""The lab: real machines, real snaps and a stand-in for Juju on one Linux host."""
