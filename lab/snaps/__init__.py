@@ -1,0 +1,1 @@
+"""Snaps for machines: their recipes, and the store that serves them."""
