@@ -1,0 +1,62 @@
+"""What the parts of the controller share: its store, its clock, its source of identifiers, its machines and its folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+import typing
+
+from lab.controller import clock as clock_module
+from lab.controller import store as store_module
+from lab.controller.entities import logs, machines, models
+from lab.machines import machine as machine_module
+
+JUJU_VERSION = "3.6.12"
+"""The version of Juju that the stand-in says it is."""
+
+
+class Machines(typing.Protocol):
+    """What runs machines: `lab.machines.nspawn.Machines` or `lab.machines.rootless.Machines`."""
+
+    def create(self, name: str) -> machine_module.Machine:
+        """A new machine, not started yet."""
+        ...
+
+    def get(self, name: str) -> machine_module.Machine:
+        """The machine of that name."""
+        ...
+
+
+@dataclasses.dataclass
+class Controller:
+    """The controller's parts. `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub)."""
+
+    store: store_module.Store
+    machines: Machines
+    state: pathlib.Path
+    clock: clock_module.Clock = dataclasses.field(default_factory=clock_module.SystemClock)
+    identifiers: clock_module.Identifiers = dataclasses.field(default_factory=clock_module.Identifiers)
+
+    def now(self) -> datetime.datetime:
+        """The present time."""
+        return self.clock.now()
+
+    def machine(self, model: str, identifier: str) -> machine_module.Machine:
+        """The machine that a model's machine runs on.
+
+        Raises:
+            NotFoundError: the model has no such machine.
+        """
+        return self.machines.get(self.store.require(machines.Machine, model, identifier).hostname)
+
+    def log(self, model: str, entity: str, level: str, module: str, message: str) -> None:
+        """Writes one line of the model's log; `entity` is a tag."""
+        logs.append(self.store, self.now(), model, entity, level, module, message)
+
+    def model_config(self, model: str, key: str) -> typing.Any:
+        """One value of a model's configuration, the default if it was not set."""
+        from lab.controller import model_config
+
+        values = self.store.require(models.Model, model).config
+        return values.get(key, model_config.DEFAULTS.get(key))

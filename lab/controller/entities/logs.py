@@ -1,0 +1,51 @@
+"""The model's log, as `juju debug-log` shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+import lab.controller.store as store_module
+
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@store_module.table("log", key=("sequence",), journal=False, indexes=("model",))
+@dataclasses.dataclass(frozen=True)
+class LogLine:
+    """One line of the log.
+
+    `entity` is the tag of who logged it, `module` Juju's logger: `juju.worker.uniter`, `unit.pg/0.juju-log`,
+    `unit.pg/0.install`.
+    A None sequence gets its number when it is written.
+    """
+
+    sequence: int | None
+    model: str
+    time: datetime.datetime
+    entity: str
+    level: str
+    module: str
+    message: str
+    location: str = ""
+
+
+def append(
+    store: store_module.Store,
+    now: datetime.datetime,
+    model: str,
+    entity: str,
+    level: str,
+    module: str,
+    message: str,
+) -> None:
+    """Logs one line at once."""
+    store.execute(
+        "INSERT INTO log (model, time, entity, level, module, message, location) VALUES (?, ?, ?, ?, ?, ?, '')",
+        (model, now.astimezone(datetime.UTC).isoformat(timespec="microseconds"), entity, level, module, message),
+    )
+
+
+def last_sequence(store: store_module.Store) -> int:
+    """The number of the newest line of any model; 0 if there is none."""
+    return store.query("SELECT coalesce(max(sequence), 0) FROM log")[0][0]

@@ -1,0 +1,335 @@
+"""The controller's state: one SQLite file, typed rows, and a journal of every change.
+
+An entity is a frozen dataclass registered with `table`; its fields are the columns. Values of plain types are stored as
+they are, times as ISO 8601 text in UTC, and everything else (mappings, lists, nested dataclasses) as JSON. The
+modules of `lab.controller.entities` hold the entities, this one knows none of them.
+
+Every row that is written or deleted appends its kind and key to the journal in the same transaction, unless its table
+says otherwise, so whoever has seen the journal up to some sequence number can learn from it what to read again.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import dataclasses
+import datetime
+import enum
+import json
+import pathlib
+import sqlite3
+import threading
+import time
+import typing
+
+import pydantic
+
+SCHEMA_VERSION = 1
+"""Goes up with each change of an entity's columns; a store of another version is refused."""
+
+Entity = typing.TypeVar("Entity")
+Parameters = tuple[str | int | float | None, ...]
+
+
+class StoreError(Exception):
+    """The store cannot be used as it is."""
+
+
+class NotFoundError(StoreError):
+    """No row has the key asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One entry of the journal: the row of table `kind` with that primary key was written or deleted."""
+
+    sequence: int
+    kind: str
+    key: tuple[str | int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    name: str
+    declaration: str
+    encode: collections.abc.Callable[[typing.Any], typing.Any] | None
+    decode: collections.abc.Callable[[typing.Any], typing.Any] | None
+
+
+class _Table(typing.Generic[Entity]):
+    """How one entity class maps to one SQLite table."""
+
+    def __init__(self, entity: type[Entity], name: str, key: tuple[str, ...], journal: bool, indexes: tuple[str, ...]):
+        self.entity = entity
+        self.name = name
+        self.key = key
+        self.journal = journal
+        self.indexes = indexes
+
+    def prepare(self) -> None:
+        """Reads the type hints. Done late, since they may name types of modules that import each other."""
+        hints = typing.get_type_hints(self.entity)
+        fields = dataclasses.fields(self.entity)  # pyright: ignore[reportArgumentType]
+        self.columns = [_column(field.name, hints[field.name]) for field in fields]
+        names = ", ".join(f'"{column.name}"' for column in self.columns)
+        marks = ", ".join("?" for _ in self.columns)
+        keys = ", ".join(f'"{name}"' for name in self.key)
+        values = [f'"{column.name}"' for column in self.columns if column.name not in self.key]
+        if values:
+            assignments = ", ".join(f"{value} = excluded.{value}" for value in values)
+            differs = " OR ".join(f'"{self.name}".{value} IS NOT excluded.{value}' for value in values)
+            action = f"DO UPDATE SET {assignments} WHERE {differs}"
+        else:
+            action = "DO NOTHING"
+        columns = ", ".join(f'"{column.name}" {column.declaration}' for column in self.columns)
+        if self.key == ("sequence",):
+            # SQLite itself numbers the rows, and never uses a number twice.
+            definition = columns.replace('"sequence" INTEGER', '"sequence" INTEGER PRIMARY KEY AUTOINCREMENT')
+            options = ""
+        else:
+            definition = f"{columns}, PRIMARY KEY ({keys})"
+            options = " WITHOUT ROWID"
+        self.create = [f'CREATE TABLE IF NOT EXISTS "{self.name}" ({definition}){options}'] + [
+            f'CREATE INDEX IF NOT EXISTS "{self.name}_{index}" ON "{self.name}" ("{index}")' for index in self.indexes
+        ]
+        # All names come from the entity classes, never from data.
+        self.select = f'SELECT {names} FROM "{self.name}"'  # noqa: S608
+        self.upsert = f'INSERT INTO "{self.name}" ({names}) VALUES ({marks}) ON CONFLICT ({keys}) {action}'  # noqa: S608
+        self.where_key = " AND ".join(f'"{name}" = ?' for name in self.key)
+        self.delete = f'DELETE FROM "{self.name}" WHERE {self.where_key}'  # noqa: S608
+
+    def row(self, entity: Entity) -> list[typing.Any]:
+        return [
+            getattr(entity, column.name)
+            if column.encode is None or (value := getattr(entity, column.name)) is None
+            else column.encode(value)
+            for column in self.columns
+        ]
+
+    def load(self, row: collections.abc.Sequence[typing.Any]) -> Entity:
+        return self.entity(
+            *(
+                value if column.decode is None or value is None else column.decode(value)
+                for column, value in zip(self.columns, row, strict=True)
+            )
+        )
+
+    def key_of(self, entity: Entity) -> tuple[str | int, ...]:
+        return tuple(getattr(entity, name) for name in self.key)
+
+
+_tables: dict[type, _Table[typing.Any]] = {}
+
+
+def table(
+    name: str, *, key: tuple[str, ...], journal: bool = True, indexes: tuple[str, ...] = ()
+) -> collections.abc.Callable[[type[Entity]], type[Entity]]:
+    """Registers a frozen dataclass as the rows of table `name` with the primary key of those fields.
+
+    A table with `journal=False` is left out of the journal: what no client ever shows.
+    """
+
+    def register(entity: type[Entity]) -> type[Entity]:
+        _tables[entity] = _Table(entity, name, key, journal, indexes)
+        return entity
+
+    return register
+
+
+def _encode_time(value: datetime.datetime) -> str:
+    return value.astimezone(datetime.UTC).isoformat(timespec="microseconds")
+
+
+def _column(name: str, hint: typing.Any) -> _Column:
+    arguments = typing.get_args(hint)
+    optional = type(None) in arguments
+    (plain,) = [argument for argument in arguments if argument is not type(None)] if optional else [hint]
+    null = "" if optional else " NOT NULL"
+    if plain is str:
+        return _Column(name, f"TEXT{null}", None, None)
+    if plain in (int, float):
+        return _Column(name, ("INTEGER" if plain is int else "REAL") + null, None, None)
+    if plain is bool:
+        return _Column(name, f"INTEGER{null}", None, bool)
+    if plain is datetime.datetime:
+        return _Column(name, f"TEXT{null}", _encode_time, datetime.datetime.fromisoformat)
+    if isinstance(plain, type) and issubclass(plain, enum.StrEnum):
+        return _Column(name, f"TEXT{null}", str, plain)
+    adapter: pydantic.TypeAdapter[typing.Any] = pydantic.TypeAdapter(plain)
+    return _Column(name, f"TEXT{null}", lambda value: adapter.dump_json(value).decode(), adapter.validate_json)
+
+
+class Store:
+    """All reading and writing of the controller's state, from any thread.
+
+    One connection stands behind a re-entrant lock. A committed transaction survives SIGKILL of the process.
+    """
+
+    def __init__(self, path: pathlib.Path | None = None) -> None:
+        """Opens or creates the store at `path`; without a path it lives in memory.
+
+        Raises:
+            StoreError: the file has another schema version.
+        """
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._depth = 0
+        self._dirty = False
+        self._connection = sqlite3.connect(
+            str(path) if path else ":memory:", check_same_thread=False, isolation_level=None, cached_statements=512
+        )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._create(path)
+        self._sequence: int = self._connection.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0]
+
+    def _create(self, path: pathlib.Path | None) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise StoreError(f"{path} has schema version {version}; this controller reads version {SCHEMA_VERSION}")
+        with self.transaction():
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS change (sequence INTEGER PRIMARY KEY AUTOINCREMENT, "
+                "kind TEXT NOT NULL, key TEXT NOT NULL)"
+            )
+            for description in _tables.values():
+                description.prepare()
+                for statement in description.create:
+                    self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Closes the file. No call may follow."""
+        with self._lock:
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> collections.abc.Iterator[None]:
+        """All writes inside become visible together, or none does if an exception leaves the block.
+
+        Transactions nest; only the outermost one commits. An exception that leaves an inner block rolls back
+        what that block wrote, and the outer one may go on.
+        """
+        with self._lock:
+            name = f"level{self._depth}"
+            self._connection.execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {name}")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._connection.execute("ROLLBACK")
+                else:
+                    self._connection.execute(f"ROLLBACK TO {name}")
+                    self._connection.execute(f"RELEASE {name}")
+                raise
+            self._depth -= 1
+            if self._depth:
+                self._connection.execute(f"RELEASE {name}")
+                return
+            self._connection.execute("COMMIT")
+            if self._dirty:
+                self._dirty = False
+                self._sequence = self._read_sequence()
+                self._changed.notify_all()
+
+    def _read_sequence(self) -> int:
+        return self._connection.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0]
+
+    # Entities
+
+    def get(self, entity: type[Entity], /, *key: str | int) -> Entity | None:
+        """The row of that primary key, or None."""
+        description: _Table[Entity] = _tables[entity]
+        with self._lock:
+            row = self._connection.execute(f"{description.select} WHERE {description.where_key}", key).fetchone()
+        return None if row is None else description.load(row)
+
+    def require(self, entity: type[Entity], /, *key: str | int) -> Entity:
+        """The row of that primary key.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = self.get(entity, *key)
+        if found is None:
+            raise NotFoundError(f"{_tables[entity].name} {key} not found")
+        return found
+
+    def find(self, entity: type[Entity], /, **where: str | int | None) -> list[Entity]:
+        """All rows whose columns equal the given values (None finds NULL), in the order of their primary key."""
+        description: _Table[Entity] = _tables[entity]
+        condition = " AND ".join(f'"{name}" IS ?' for name in where) or "1"
+        order = ", ".join(f'"{name}"' for name in description.key)
+        statement = f"{description.select} WHERE {condition} ORDER BY {order}"
+        with self._lock:
+            rows = self._connection.execute(statement, tuple(where.values())).fetchall()
+        return [description.load(row) for row in rows]
+
+    def put(self, *entities: typing.Any) -> None:
+        """Inserts rows, or overwrites those of the same primary key. A row that does not change is not journaled."""
+        with self.transaction():
+            for entity in entities:
+                description = _tables[type(entity)]
+                cursor = self._connection.execute(description.upsert, description.row(entity))
+                if cursor.rowcount:
+                    self._journal(description, description.key_of(entity))
+
+    def delete(self, *entities: typing.Any) -> None:
+        """Deletes the rows with the primary keys of these entities; missing ones are no error."""
+        with self.transaction():
+            for entity in entities:
+                description = _tables[type(entity)]
+                key = description.key_of(entity)
+                if self._connection.execute(description.delete, key).rowcount:
+                    self._journal(description, key)
+
+    def delete_where(self, entity: type[typing.Any], /, **where: str | int | None) -> None:
+        """Deletes all rows that `find` would return for the same arguments."""
+        with self.transaction():
+            self.delete(*self.find(entity, **where))
+
+    def query(self, statement: str, parameters: Parameters = ()) -> list[tuple[typing.Any, ...]]:
+        """Rows of a statement of the caller's own, for what `find` cannot say."""
+        with self._lock:
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def execute(self, statement: str, parameters: Parameters = ()) -> None:
+        """Runs a write of the caller's own. It is not journaled, but it wakes those who wait."""
+        with self.transaction():
+            self._connection.execute(statement, parameters)
+            self._dirty = True
+
+    # Journal
+
+    def _journal(self, description: _Table[typing.Any], key: tuple[str | int, ...]) -> None:
+        if description.journal:
+            self._dirty = True
+            change = (description.name, json.dumps(key))
+            self._connection.execute("INSERT INTO change (kind, key) VALUES (?, ?)", change)
+
+    @property
+    def sequence(self) -> int:
+        """The journal's last committed sequence number; cheap enough to be asked all the time."""
+        return self._sequence
+
+    def changes(self, since: int, limit: int = 10_000) -> list[Change]:
+        """The journal after sequence number `since`, oldest first."""
+        rows = self.query(
+            "SELECT sequence, kind, key FROM change WHERE sequence > ? ORDER BY sequence LIMIT ?", (since, limit)
+        )
+        return [Change(sequence, kind, tuple(json.loads(key))) for sequence, kind, key in rows]
+
+    def wait(self, since: int, timeout: float) -> int:
+        """Waits until the journal has gone beyond `since`, at most `timeout` seconds; returns its sequence number."""
+        self.wait_until(lambda: self._sequence > since, timeout)
+        return self._sequence
+
+    def wait_until(self, condition: collections.abc.Callable[[], bool], timeout: float) -> bool:
+        """Waits until `condition`, asked after each committed write, is true; False after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not (met := condition()) and (rest := deadline - time.monotonic()) > 0:
+                self._changed.wait(rest)
+            return met
