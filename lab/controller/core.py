@@ -16,24 +16,12 @@ JUJU_VERSION = "3.6.12"
 """The version of Juju that the stand-in says it is."""
 
 
-class Machines(typing.Protocol):
-    """What runs machines: `lab.machines.nspawn.Machines` or `lab.machines.rootless.Machines`."""
-
-    def create(self, name: str) -> machine_module.Machine:
-        """A new machine, not started yet."""
-        ...
-
-    def get(self, name: str) -> machine_module.Machine:
-        """The machine of that name."""
-        ...
-
-
 @dataclasses.dataclass
 class Controller:
     """The controller's parts. `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub)."""
 
     store: store_module.Store
-    machines: Machines
+    machines: machine_module.Machines
     state: pathlib.Path
     clock: clock_module.Clock = dataclasses.field(default_factory=clock_module.SystemClock)
     identifiers: clock_module.Identifiers = dataclasses.field(default_factory=clock_module.Identifiers)
