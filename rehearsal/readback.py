@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
-import psycopg.conninfo
 
 from rehearsal import basebackup, postgresql
 
@@ -34,20 +33,24 @@ class Copy:
     """What is wrong with this copy's files; empty if nothing is."""
 
 
-def prepare(conninfo: str) -> None:
+def prepare(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT) -> None:
     """Make the database and the table that the writer fills, empty.
 
     Raises:
         psycopg.Error: No server takes writes, or it refuses.
     """
-    administrative = psycopg.conninfo.make_conninfo(conninfo, dbname="postgres")
-    with psycopg.connect(administrative, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {postgresql.DATABASE}")
-        connection.execute(f"CREATE DATABASE {postgresql.DATABASE}")
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(
+    for database, statements in {
+        "postgres": [f"DROP DATABASE IF EXISTS {postgresql.DATABASE}", f"CREATE DATABASE {postgresql.DATABASE}"],
+        postgresql.DATABASE: [
             "CREATE TABLE writes (sequence bigint PRIMARY KEY, written timestamptz NOT NULL DEFAULT clock_timestamp())"
+        ],
+    }.items():
+        conninfo = postgresql.conninfo(
+            hosts, user=user, port=port, database=database, target_session_attrs="read-write"
         )
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
 
 
 def read(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT, patience: float = 60) -> list[Copy]:
@@ -67,18 +70,19 @@ def read(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT, patien
     with psycopg.connect(everywhere, autocommit=True) as primary:
         primary_host = primary.info.host
         primary.execute("CHECKPOINT")
-        position = _scalar(primary, "SELECT pg_current_wal_insert_lsn()")
+        position = _scalar(primary, "SELECT pg_current_wal_flush_lsn()")
     copies: list[Copy] = []
     for host in sorted(hosts, key=lambda host: host != primary_host):
+        _wait_for_replay(
+            postgresql.conninfo([host], user=user, port=port, database="postgres"), str(position), patience
+        )
         with psycopg.connect(postgresql.conninfo([host], user=user, port=port), autocommit=True) as connection:
-            copies.append(_read_copy(connection, host, str(position), patience))
+            copies.append(_read_copy(connection, host))
     return copies
 
 
-def _read_copy(connection: psycopg.Connection, host: str, position: str, patience: float) -> Copy:
+def _read_copy(connection: psycopg.Connection, host: str) -> Copy:
     standby = bool(_scalar(connection, "SELECT pg_is_in_recovery()"))
-    if standby:
-        _wait_for_replay(connection, position, patience)
     # A standby's own checkpoint is a restartpoint: it moves the start of its base backup behind all that was written.
     connection.execute("CHECKPOINT")
     timeline = _scalar(connection, "SELECT timeline_id FROM pg_control_checkpoint()")
@@ -95,12 +99,15 @@ def _read_copy(connection: psycopg.Connection, host: str, position: str, patienc
     return Copy(host, not standby, int(str(timeline)), sequences, verified, problem)
 
 
-def _wait_for_replay(connection: psycopg.Connection, position: str, patience: float) -> None:
+def _wait_for_replay(conninfo: str, position: str, patience: float) -> None:
+    """Wait in a database that every server has: the writer's may be among what is still to be replayed."""
     limit = time.monotonic() + patience
-    while not _scalar(connection, f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"):
-        if time.monotonic() > limit:
-            raise TimeoutError(f"{connection.info.host} has not replayed {position} within {patience:g} s")
-        time.sleep(0.1)
+    behind = f"SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() < '{position}'::pg_lsn"
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        while _scalar(connection, behind):
+            if time.monotonic() > limit:
+                raise TimeoutError(f"{connection.info.host} has not replayed {position} within {patience:g} s")
+            time.sleep(0.1)
 
 
 def _scalar(connection: psycopg.Connection, query: str) -> object:
@@ -139,9 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--prepare", action="store_true", help="make the empty table instead of reading it")
     options = parser.parse_args(arguments)
     if options.prepare:
-        prepare(
-            postgresql.conninfo(options.host, user=options.user, port=options.port, target_session_attrs="read-write")
-        )
+        prepare(options.host, user=options.user, port=options.port)
         return
     print(json.dumps([dataclasses.asdict(copy) for copy in read(options.host, user=options.user, port=options.port)]))
 

@@ -1,0 +1,173 @@
+"""The writer against real servers: what it may promise in each kind of trouble."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import conftest
+import pytest
+
+from rehearsal import history, postgresql, readback, records, writer
+
+pytestmark = pytest.mark.postgresql
+
+Servers = list[conftest.Server]
+
+
+@pytest.fixture
+def table(servers: Servers) -> Servers:
+    readback.prepare([server.host for server in servers], user="operator", port=servers[0].port)
+    return servers
+
+
+def conninfo(servers: Servers) -> str:
+    hosts = [server.host for server in servers]
+    return postgresql.conninfo(hosts, port=servers[0].port, user="operator", target_session_attrs="read-write")
+
+
+def present(server: conftest.Server) -> set[int]:
+    return {int(str(sequence)) for (sequence,) in server.query("SELECT sequence FROM writes", postgresql.DATABASE)}
+
+
+def outcome(recorded: list[records.Record]) -> records.Write:
+    assert isinstance(recorded[-1], records.Write)
+    return recorded[-1]
+
+
+def test_an_acknowledged_write_is_there(table: Servers) -> None:
+    one = writer.Writer(conninfo(table), deadline=5)
+    connection, first = one.write(1)
+    [second] = one.write(2)
+    one.close()
+    assert isinstance(connection, records.Connection)
+    assert (connection.host, connection.timeline) == (table[0].host, 1)
+    assert outcome([first]).outcome == outcome([second]).outcome == records.Outcome.ACKNOWLEDGED
+    assert outcome([first]).sent <= outcome([first]).ended <= outcome([second]).sent
+    assert present(table[0]) == {1, 2}
+
+
+def test_a_refused_write_has_failed(table: Servers) -> None:
+    one = writer.Writer(conninfo(table), deadline=5)
+    one.write(1)
+    refused = outcome(one.write(1))
+    one.close()
+    assert refused.outcome is records.Outcome.FAILED
+    assert "duplicate key" in refused.reason
+
+
+def test_without_a_server_that_takes_writes_it_has_failed(table: Servers) -> None:
+    table[0].stop()
+    refused = outcome(writer.Writer(conninfo(table), deadline=5).write(1))
+    assert refused.outcome is records.Outcome.FAILED
+    assert present(table[1]) == set()
+
+
+def test_a_server_that_is_stopped_between_two_writes_leaves_the_next_one_open(table: Servers) -> None:
+    one = writer.Writer(conninfo(table), deadline=5)
+    one.write(1)
+    table[0].stop()
+    assert outcome(one.write(2)).outcome is records.Outcome.INDETERMINATE
+    assert outcome(one.write(3)).outcome is records.Outcome.FAILED
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(table: Servers) -> None:
+    one = writer.Writer(conninfo(table), deadline=0.5)
+    one.write(1)
+    table[0].signal(signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        frozen = outcome(one.write(2))
+    finally:
+        table[0].signal(signal.SIGCONT)
+    assert frozen.outcome is records.Outcome.INDETERMINATE
+    assert 0.5 <= time.monotonic() - begun < 2
+
+
+def test_a_cancelled_wait_for_the_standby_is_no_acknowledgement(table: Servers) -> None:
+    primary, standby = table
+    primary.query("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+    primary.query("SELECT pg_reload_conf()")
+    one = writer.Writer(conninfo(table), deadline=20)
+    standby.stop()
+    cancel = (
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'rehearsal' AND wait_event = 'SyncRep'"
+    )
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time, psycopg\n"
+            "with psycopg.connect(sys.argv[1], autocommit=True) as connection:\n"
+            "    while not connection.execute(sys.argv[2].encode()).fetchall():\n"
+            "        time.sleep(0.05)\n",
+            postgresql.conninfo([primary.host], port=primary.port, user="operator", application_name="other"),
+            cancel,
+        ]
+    )
+    try:
+        cancelled = outcome(one.write(1))
+    finally:
+        process.kill()
+        process.wait()
+    # The row is on the primary's disk, and a client that took the command's tag for a promise would rely on it.
+    assert present(primary) == {1}
+    assert cancelled.outcome is records.Outcome.INDETERMINATE
+    assert "synchronous replication" in cancelled.reason
+
+
+def test_it_follows_a_promotion_and_tells_the_timeline(table: Servers) -> None:
+    primary, standby = table
+    output = io.StringIO()
+    counter = itertools.count()
+
+    def wait(_: float) -> bool:
+        written = next(counter)
+        if written == 5:
+            primary.stop()
+        if written == 15:
+            standby.promote()
+        return written == 40
+
+    writer.run(writer.Writer(conninfo(table), deadline=5), output, interval=0, wait=wait)
+    recorded = history.History(records.decode(line) for line in output.getvalue().splitlines())
+    assert [connection.timeline for connection in recorded.connections] == [1, 2]
+    assert recorded.switchovers(recorded.writes[0].sent, recorded.writes[-1].ended) == 1
+    assert [write.sequence for write in recorded.writes] == list(range(1, 42))
+    assert recorded.lost(present(standby)) == []
+    assert recorded.resurrected(present(standby)) == []
+    assert recorded.counts()[records.Outcome.ACKNOWLEDGED] >= 30
+    assert recorded.counts()[records.Outcome.FAILED] >= 5
+
+
+def test_the_command_writes_until_its_input_ends(table: Servers, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "writes.jsonl"
+    with path.open("w") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "rehearsal.writer", *(f"--host={server.host}" for server in table)),
+                *(f"--port={table[0].port}", "--user=operator", "--interval=0.01"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            env={**os.environ, "PYTHONPATH": str(pathlib.Path(writer.__file__).parents[1])},
+        )
+        follower = history.Follower(path)
+        limit = time.monotonic() + 30
+        while len(follower.poll().writes) < 20 and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0
+    recorded = follower.poll()
+    assert recorded.counts() == {records.Outcome.ACKNOWLEDGED: len(recorded.writes)}
+    assert present(table[0]) == {write.sequence for write in recorded.writes}
+    paced = recorded.writes[1:]  # the first one waited for its connection
+    assert 0.01 <= (paced[-1].sent - paced[0].sent) / (len(paced) - 1) < 0.1
