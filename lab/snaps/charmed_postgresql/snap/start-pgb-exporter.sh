@@ -1,0 +1,2 @@
+#!/bin/sh
+exec "$SNAP/setpriv.sh" "$SNAP/usr/bin/prometheus-pgbouncer-exporter" "$@"
