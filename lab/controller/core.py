@@ -1,13 +1,15 @@
-"""What the parts of the controller share: its store, its clock, its source of identifiers, its machines and its folders."""
+"""What the parts of the controller share: store, clock, source of identifiers, machines, folders."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
 import pathlib
+import threading
 import typing
 
 from lab.controller import clock as clock_module
+from lab.controller import model_config
 from lab.controller import store as store_module
 from lab.controller.entities import logs, machines, models
 from lab.machines import machine as machine_module
@@ -18,13 +20,20 @@ JUJU_VERSION = "3.6.12"
 
 @dataclasses.dataclass
 class Controller:
-    """The controller's parts. `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub)."""
+    """The controller's parts.
+
+    `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub). While `outage` is set,
+    agents and hook tools find the controller gone.
+    """
 
     store: store_module.Store
     machines: machine_module.Machines
     state: pathlib.Path
     clock: clock_module.Clock = dataclasses.field(default_factory=clock_module.SystemClock)
     identifiers: clock_module.Identifiers = dataclasses.field(default_factory=clock_module.Identifiers)
+    api_addresses: str = "127.0.0.1:17070"
+    outage: bool = False
+    _hook_locks: dict[str, threading.Lock] = dataclasses.field(default_factory=dict)
 
     def now(self) -> datetime.datetime:
         """The present time."""
@@ -38,13 +47,15 @@ class Controller:
         """
         return self.machines.get(self.store.require(machines.Machine, model, identifier).hostname)
 
+    def hook_lock(self, hostname: str) -> threading.Lock:
+        """The lock that lets one hook or action run on a machine at a time."""
+        return self._hook_locks.setdefault(hostname, threading.Lock())
+
     def log(self, model: str, entity: str, level: str, module: str, message: str) -> None:
         """Writes one line of the model's log; `entity` is a tag."""
         logs.append(self.store, self.now(), model, entity, level, module, message)
 
     def model_config(self, model: str, key: str) -> typing.Any:
         """One value of a model's configuration, the default if it was not set."""
-        from lab.controller import model_config
-
         values = self.store.require(models.Model, model).config
         return values.get(key, model_config.DEFAULTS.get(key))

@@ -1,8 +1,9 @@
 """What one unit sees of the others' databags: frozen from the first reading to the event that tells of the change.
 
-Juju's agents cache the settings of the units they are related to. A cached databag is dropped when a hook for that unit (or
-application) is about to run, so a charm reads new content no earlier than in the event about it. The cache lives in memory:
-a restarted agent reads everything afresh. Databags of units that are not members (any more) are read afresh in each hook.
+Juju's agents cache the settings of the units they are related to. A cached databag is dropped when a hook for that unit
+or application is about to run, so a charm reads new content no earlier than in the event about it. The cache lives in
+memory: a restarted agent reads everything afresh. Databags of units that are not members (any more) are read afresh in
+each hook.
 """
 
 from __future__ import annotations

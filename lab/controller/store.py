@@ -67,7 +67,7 @@ class _Table(typing.Generic[Entity]):
         self.indexes = indexes
 
     def prepare(self) -> None:
-        """Reads the type hints. Done late, since they may name types of modules that import each other."""
+        """Reads the type hints. Done late, since they may name types that are defined after the entity."""
         hints = typing.get_type_hints(self.entity)
         fields = dataclasses.fields(self.entity)  # pyright: ignore[reportArgumentType]
         self.columns = [_column(field.name, hints[field.name]) for field in fields]
@@ -175,6 +175,7 @@ class Store:
         self._changed = threading.Condition(self._lock)
         self._depth = 0
         self._dirty = False
+        self._known: dict[type, _Table[typing.Any]] = {}
         self._connection = sqlite3.connect(
             str(path) if path else ":memory:", check_same_thread=False, isolation_level=None, cached_statements=512
         )
@@ -192,11 +193,21 @@ class Store:
                 "CREATE TABLE IF NOT EXISTS change (sequence INTEGER PRIMARY KEY AUTOINCREMENT, "
                 "kind TEXT NOT NULL, key TEXT NOT NULL)"
             )
-            for description in _tables.values():
-                description.prepare()
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        for entity in _tables:
+            self._table(entity)
+
+    def _table(self, entity: type[Entity]) -> _Table[Entity]:
+        """The entity's table, which is made if the store has not seen it before."""
+        description = self._known.get(entity)
+        if description is None:
+            description = _tables[entity]
+            description.prepare()
+            with self.transaction():
                 for statement in description.create:
                     self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._known[entity] = description
+        return description
 
     def close(self) -> None:
         """Closes the file. No call may follow."""
@@ -241,7 +252,7 @@ class Store:
 
     def get(self, entity: type[Entity], /, *key: str | int) -> Entity | None:
         """The row of that primary key, or None."""
-        description: _Table[Entity] = _tables[entity]
+        description = self._table(entity)
         with self._lock:
             row = self._connection.execute(f"{description.select} WHERE {description.where_key}", key).fetchone()
         return None if row is None else description.load(row)
@@ -259,7 +270,7 @@ class Store:
 
     def find(self, entity: type[Entity], /, **where: str | int | None) -> list[Entity]:
         """All rows whose columns equal the given values (None finds NULL), in the order of their primary key."""
-        description: _Table[Entity] = _tables[entity]
+        description = self._table(entity)
         condition = " AND ".join(f'"{name}" IS ?' for name in where) or "1"
         order = ", ".join(f'"{name}"' for name in description.key)
         statement = f"{description.select} WHERE {condition} ORDER BY {order}"
@@ -271,7 +282,7 @@ class Store:
         """Inserts rows, or overwrites those of the same primary key. A row that does not change is not journaled."""
         with self.transaction():
             for entity in entities:
-                description = _tables[type(entity)]
+                description = self._table(type(entity))
                 cursor = self._connection.execute(description.upsert, description.row(entity))
                 if cursor.rowcount:
                     self._journal(description, description.key_of(entity))
@@ -280,7 +291,7 @@ class Store:
         """Deletes the rows with the primary keys of these entities; missing ones are no error."""
         with self.transaction():
             for entity in entities:
-                description = _tables[type(entity)]
+                description = self._table(type(entity))
                 key = description.key_of(entity)
                 if self._connection.execute(description.delete, key).rowcount:
                     self._journal(description, key)

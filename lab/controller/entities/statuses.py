@@ -2,6 +2,8 @@
 
 The entity column holds a tag; a unit has two statuses: `unit-pg-0` is its workload's, `agent-pg-0` its agent's, and so
 has a machine: `machine-0` is its agent's, `instance-0` its instance's.
+
+A hook in error is the agent's status `error`; clients see it as the workload's, over an idle agent (`presented`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import datetime
 import typing
 
 import lab.controller.store as store_module
+from lab.controller import tags
 
 HISTORY_LENGTH = 200
 """How many past statuses of one entity are kept."""
@@ -72,6 +75,14 @@ def set_status(
 def get(store: store_module.Store, model: str, entity: str) -> Status | None:
     """The present status, or None if it was never set."""
     return store.get(Status, model, entity)
+
+
+def presented(store: store_module.Store, model: str, unit: str) -> tuple[Status | None, Status | None]:
+    """A unit's workload and agent status as clients are shown them."""
+    workload, own = get(store, model, tags.unit(unit)), get(store, model, agent(unit))
+    if own is not None and own.status == "error":
+        return dataclasses.replace(own, entity=tags.unit(unit)), dataclasses.replace(own, status="idle", message="")
+    return workload, own
 
 
 def history(store: store_module.Store, model: str, entity: str, limit: int = HISTORY_LENGTH) -> list[StatusHistory]:

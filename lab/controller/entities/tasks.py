@@ -68,9 +68,11 @@ def of_operation(store: store_module.Store, model: str, operation: int) -> list[
     return store.find(Task, model=model, operation=operation)
 
 
-def pending(store: store_module.Store, model: str, receiver: str) -> list[int]:
-    """The numbers of the tasks that wait for a receiver, oldest first."""
+def unfinished(store: store_module.Store, model: str, receiver: str) -> list[int]:
+    """The numbers of the tasks that a receiver has not ended yet, oldest first."""
     rows = store.query(
-        "SELECT id FROM tasks WHERE model = ? AND receiver = ? AND status = 'pending' ORDER BY id", (model, receiver)
+        "SELECT id FROM tasks WHERE model = ? AND receiver = ? AND status IN ('pending', 'running', 'aborting') "
+        "ORDER BY id",
+        (model, receiver),
     )
     return [row[0] for row in rows]

@@ -1,0 +1,410 @@
+"""Decides what a unit's agent does next, from what it knows and what the model wants of it.
+
+Pure functions, in the order of precedence of Juju's uniter: reboot, an upgrade that was cut off, relation-created,
+leadership, secrets, actions, commands, storage, the hook in error or queued, and then, with nothing in progress,
+teardown, install, upgrade, config-changed, relations, update-status.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+from lab.controller.entities import models
+from lab.controller.entities.uniter import Hook, Kind, Step, UniterState
+
+Dying = models.Life.DYING
+Alive = models.Life.ALIVE
+
+
+@dataclasses.dataclass(frozen=True)
+class RelationSnapshot:
+    """One relation as the model has it: the members that the unit should see, with the versions of their databags."""
+
+    id: int
+    life: models.Life
+    peer: bool
+    remote_application: str
+    members: dict[str, int]
+    applications: dict[str, int]
+    implemented: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class StorageSnapshot:
+    """One storage attachment as the model has it."""
+
+    id: str
+    life: models.Life
+    attached: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SecretSnapshot:
+    """A secret event that is due; the revision is 0 for a rotation."""
+
+    id: str
+    revision: int
+    label: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Remote:
+    """What the model wants of one unit."""
+
+    life: models.Life
+    application_life: models.Life
+    charm_url: str
+    charm_modified_version: int
+    force_charm: bool
+    resolved: str
+    leader: bool
+    leader_settings_version: int
+    config_hash: str
+    trust_hash: str
+    address_hash: str
+    relations: tuple[RelationSnapshot, ...] = ()
+    storage: tuple[StorageSnapshot, ...] = ()
+    tasks: tuple[int, ...] = ()
+    commands: tuple[str, ...] = ()
+    secrets_expired: tuple[SecretSnapshot, ...] = ()
+    secrets_rotate: tuple[SecretSnapshot, ...] = ()
+    secrets_changed: tuple[SecretSnapshot, ...] = ()
+    secrets_obsolete: tuple[SecretSnapshot, ...] = ()
+    update_status_version: int = 0
+    retry_version: int = 0
+
+
+@dataclasses.dataclass
+class Memory:
+    """What an agent knows only as long as it runs; an agent that starts again begins with these values."""
+
+    leader_settings_version: int = -1
+    update_status_version: int = 0
+    retry_version: int = 0
+    reboot_detected: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class RunHook:
+    """Run a hook."""
+
+    hook: Hook
+
+
+@dataclasses.dataclass(frozen=True)
+class SkipHook:
+    """Count a hook as done without running it."""
+
+    hook: Hook
+    resolved: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Deploy:
+    """Put the charm's files in place: for the first time, or (`upgrade`) over those of another revision."""
+
+    charm_url: str
+    upgrade: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class AcceptLeadership:
+    """Take note of being the leader, and queue leader-elected."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ResignLeadership:
+    """Take note of no longer being the leader. No hook tells the charm."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunTask:
+    """Run an action or a command that a client asked for."""
+
+    task: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FailTask:
+    """Fail a task whose run was cut off; it is never run again."""
+
+    task: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RunCommand:
+    """Run what `juju-exec` on the machine asks for."""
+
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DropStorage:
+    """Let go of a storage that is being detached and of which the charm was never told."""
+
+    storage: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Terminate:
+    """The unit has nothing left to do and can be removed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """Nothing can be done now, but something is missing: storage that install waits for, or a hook's retry."""
+
+
+AgentOperation = (
+    RunHook
+    | SkipHook
+    | Deploy
+    | AcceptLeadership
+    | ResignLeadership
+    | RunTask
+    | FailTask
+    | RunCommand
+    | DropStorage
+    | Terminate
+    | Wait
+)
+
+
+def next_operation(
+    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None = None
+) -> AgentOperation | None:
+    """The operation that the agent has to run next; None if there is nothing to do.
+
+    Args:
+        local: What the agent remembers.
+        memory: What it knows since it runs.
+        remote: What the model wants.
+        chance: Decides where Juju leaves the order open (relations among each other); by number without it.
+    """
+    if remote.life is models.Life.DEAD or local.removed:
+        return Terminate()
+    for resolve in (_reboot, _files, _created_relations, _leadership, _secrets, _tasks, _commands, _storage):
+        if (operation := resolve(local, memory, remote, chance)) is not None:
+            return operation
+    if local.kind is Kind.RUN_HOOK and local.hook is not None:
+        if local.step is Step.PENDING:
+            return _hook_error(local, memory, remote)
+        if local.step is Step.DONE:
+            return SkipHook(local.hook)
+        if local.hook.kind != "install":
+            return RunHook(local.hook)
+    return _regular(local, memory, remote, chance)
+
+
+def _reboot(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> RunHook | None:
+    if not memory.reboot_detected:
+        return None
+    if not local.started:
+        memory.reboot_detected = False
+        return None
+    if local.kind is Kind.RUN_HOOK:
+        return None
+    memory.reboot_detected = False
+    return RunHook(Hook("start"))
+
+
+def _files(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation | None:
+    if local.kind is Kind.INSTALL:
+        # A unit that is removed before it has its charm never gets it.
+        return Terminate() if remote.life is Dying else Deploy(remote.charm_url, upgrade=False)
+    if local.kind is Kind.UPGRADE:
+        return Deploy(remote.charm_url, upgrade=True)
+    return None
+
+
+def _shuffled(relations: tuple[RelationSnapshot, ...], chance: random.Random | None) -> list[RelationSnapshot]:
+    result = list(relations)
+    if chance is not None:
+        chance.shuffle(result)
+    return result
+
+
+def _created_relations(
+    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None
+) -> RunHook | None:
+    if not local.installed or remote.life is Dying or local.kind is not Kind.CONTINUE:
+        return None
+    for relation in _shuffled(remote.relations, chance):
+        state = local.relations.get(relation.id)
+        if relation.life is Alive and state is not None and not state.created:
+            return RunHook(
+                Hook("relation-created", relation=relation.id, remote_application=relation.remote_application)
+            )
+    return None
+
+
+def _leadership(
+    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None
+) -> AgentOperation | None:
+    if not local.installed:
+        return None
+    idle = local.kind is Kind.CONTINUE
+    if remote.leader and not local.leader and idle and remote.life is not Dying:
+        return AcceptLeadership()
+    if local.leader and (not remote.leader or remote.life is Dying):
+        return ResignLeadership()
+    if idle and not local.leader and memory.leader_settings_version != remote.leader_settings_version:
+        return RunHook(Hook("leader-settings-changed"))
+    return None
+
+
+def _secrets(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> RunHook | None:
+    if not local.installed or remote.life is Dying or local.kind is not Kind.CONTINUE:
+        return None
+    for secret in remote.secrets_expired:
+        return _secret_hook("secret-expired", secret)
+    for secret in remote.secrets_rotate:
+        return _secret_hook("secret-rotate", secret)
+    for secret in remote.secrets_changed:
+        if local.consumed_secrets.get(secret.id) != secret.revision:
+            return _secret_hook("secret-changed", secret)
+    for secret in remote.secrets_obsolete:
+        if secret.revision not in local.obsolete_secrets.get(secret.id, []):
+            return _secret_hook("secret-remove", secret)
+    return None
+
+
+def _secret_hook(kind: str, secret: SecretSnapshot) -> RunHook:
+    return RunHook(Hook(kind, secret=secret.id, secret_revision=secret.revision, secret_label=secret.label))
+
+
+def _tasks(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation | None:
+    if local.kind is Kind.RUN_ACTION and local.task is not None:
+        if local.hook is not None:
+            # As Juju's agents do it: the failed hook behind a task that was cut off is not retried but counted as done.
+            # The task itself fails once nothing is in progress.
+            return SkipHook(local.hook)
+        return FailTask(local.task)
+    if remote.tasks and (local.kind is Kind.CONTINUE or local.in_error):
+        return RunTask(remote.tasks[0])
+    return None
+
+
+def _commands(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> RunCommand | None:
+    return RunCommand(remote.commands[0]) if remote.commands else None
+
+
+def _storage(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation | None:
+    dying = [storage for storage in remote.storage if storage.life is not Alive or remote.life is Dying]
+    for storage in dying:
+        if not local.storage.get(storage.id):
+            return DropStorage(storage.id)
+    install_queued = local.kind is Kind.RUN_HOOK and local.step is Step.QUEUED and not local.installed
+    if local.kind is not Kind.CONTINUE and not install_queued:
+        return None
+    for storage in dying:
+        return RunHook(Hook("storage-detaching", storage=storage.id))
+    pending = [storage for storage in remote.storage if not local.storage.get(storage.id)]
+    for storage in pending:
+        if storage.attached:
+            return RunHook(Hook("storage-attached", storage=storage.id))
+    return Wait() if pending and not local.installed else None
+
+
+def charm_modified(local: UniterState, remote: Remote) -> bool:
+    """Whether the unit's charm files, or its resources, are not those that the application should have."""
+    return local.charm_url != remote.charm_url or local.charm_modified_version != remote.charm_modified_version
+
+
+def _hook_error(local: UniterState, memory: Memory, remote: Remote) -> AgentOperation:
+    assert local.hook is not None
+    if remote.force_charm and charm_modified(local, remote):
+        return Deploy(remote.charm_url, upgrade=True)
+    if remote.resolved == "retry-hooks":
+        return RunHook(local.hook)
+    if remote.resolved == "no-hooks":
+        return SkipHook(local.hook, resolved=True)
+    if remote.retry_version > memory.retry_version:
+        return RunHook(local.hook)
+    return Wait()
+
+
+def _regular(
+    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None
+) -> AgentOperation | None:
+    if remote.life is Dying:
+        return _teardown(local, memory, remote, chance)
+    if not local.installed and not local.started:
+        return RunHook(Hook("install"))
+    if charm_modified(local, remote):
+        return Deploy(remote.charm_url, upgrade=True)
+    seen = (local.config_hash, local.trust_hash, local.address_hash)
+    if seen != (remote.config_hash, remote.trust_hash, remote.address_hash):
+        return RunHook(Hook("config-changed"))
+    if (operation := _relations(local, remote, chance)) is not None:
+        return operation
+    if memory.update_status_version != remote.update_status_version:
+        return RunHook(Hook("update-status"))
+    return None
+
+
+def _teardown(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation:
+    if (operation := _relations(local, remote, chance)) is not None:
+        return operation
+    if local.started and not local.stopped:
+        return RunHook(Hook("stop"))
+    if local.installed:
+        return RunHook(Hook("remove"))
+    return Terminate()
+
+
+def _relations(local: UniterState, remote: Remote, chance: random.Random | None) -> RunHook | None:
+    if local.kind is not Kind.CONTINUE:
+        return None
+    for relation in _shuffled(remote.relations, chance):
+        if relation.id in local.relations and (hook := _relation_hook(local, remote, relation)) is not None:
+            return RunHook(hook)
+    return None
+
+
+def _relation_hook(local: UniterState, remote: Remote, relation: RelationSnapshot) -> Hook | None:
+    state = local.relations[relation.id]
+    broken = remote.life is Dying or relation.life is not Alive
+    members = {} if broken else relation.members
+
+    def hook(kind: str, unit: str | None, version: int = 0, departing: str | None = None) -> Hook:
+        application = unit.partition("/")[0] if unit else relation.remote_application
+        return Hook(
+            kind,
+            relation=relation.id,
+            remote_unit=unit,
+            remote_application=application,
+            departing_unit=departing,
+            change_version=version,
+        )
+
+    if state.changed_pending:
+        return hook("relation-changed", state.changed_pending, members.get(state.changed_pending, 0))
+    # Juju sorts units by name as text, so pg/10 comes before pg/2.
+    for unit in sorted(set(state.members) - set(members)):
+        leaving = remote.life is not Alive or remote.application_life is not Alive
+        return hook("relation-departed", unit, state.members[unit], local.unit if leaving else unit)
+    if broken:
+        return None if relation.peer else hook("relation-broken", None)
+    for application, version in sorted(relation.applications.items()):
+        if state.applications.get(application, 0) != version:
+            return dataclasses.replace(hook("relation-changed", None, version), remote_application=application)
+    for unit in sorted(set(members) - set(state.members)):
+        return hook("relation-joined", unit, members[unit])
+    for unit in sorted(members):
+        if members[unit] != state.members[unit]:
+            return hook("relation-changed", unit, members[unit])
+    return None
+
+
+def describe(hook: Hook) -> str:
+    """What an agent's status says while it runs the hook, without `running ` and the hook's full name."""
+    if hook.remote_unit:
+        return f" for {hook.remote_unit}"
+    if hook.secret:
+        revision = f"/{hook.secret_revision}" if hook.kind in ("secret-expired", "secret-remove") else ""
+        return f" for secret:{hook.secret}{revision}"
+    return ""
+
+
