@@ -1,0 +1,144 @@
+"""The charm's own actions.
+
+Those of a refresh (pre-refresh-check, force-refresh-start, resume-refresh) are charm-refresh's.
+
+Results are formats: get-primary {primary}; get-cluster-status {status} as a table, or as JSON: {"application",
+"cluster-id", "paused", "synchronous-node-count", "members": [{"unit", "member", "role", "state", "address", "timeline",
+"lag-bytes", "snap-revision", "restart-pending"}]}; switchover {old-primary, new-primary}.
+"""
+
+import json
+import logging
+import typing
+
+import ops
+
+import facts
+import handover
+import planner
+import switchover
+from workload import cluster, machine
+
+logger = logging.getLogger(__name__)
+
+ROLE_NAMES = {
+    cluster.Role.PRIMARY: "primary",
+    cluster.Role.SYNCHRONOUS_STANDBY: "synchronous standby",
+    cluster.Role.STANDBY: "standby",
+    cluster.Role.OTHER: "other",
+}
+
+
+def get_primary(event: ops.ActionEvent, known: facts.Facts) -> None:
+    """The unit that is the primary."""
+    primary = known.cluster.primary if known.cluster else None
+    number = known.number_of(primary) if primary else None
+    if number is None:
+        event.fail("The cluster has no primary now; see `juju status` and the action get-cluster-status")
+        return
+    event.set_results({"primary": facts.unit_name(known.application, number)})
+
+
+def get_cluster_status(event: ops.ActionEvent, known: facts.Facts, snap_revisions: dict[int, str | None]) -> None:
+    """What is known of each member. snap_revisions: by unit number."""
+    if known.cluster is None:
+        event.fail("The cluster does not answer on this unit; run the action on another one, or see `juju status`")
+        return
+    report = cluster_report(known, snap_revisions)
+    text = json.dumps(report) if event.params.get("format") == "json" else cluster_table(report)
+    event.set_results({"status": text})
+
+
+def cluster_report(known: facts.Facts, snap_revisions: dict[int, str | None]) -> dict[str, typing.Any]:
+    """The members as plain values."""
+    view = known.cluster or cluster.ClusterView()
+    members = []
+    for member in sorted(view.members, key=lambda each: known.number_of(each) or 0):
+        number = known.number_of(member)
+        members.append(
+            {
+                "unit": None if number is None else facts.unit_name(known.application, number),
+                "member": member.name,
+                "role": ROLE_NAMES[member.role],
+                "state": member.state,
+                "address": member.address,
+                "timeline": member.timeline,
+                "lag-bytes": member.lag,
+                "snap-revision": None if number is None else snap_revisions.get(number),
+                "restart-pending": member.pending_restart,
+            }
+        )
+    return {
+        "application": known.application,
+        "cluster-id": known.cluster_id,
+        "paused": view.paused,
+        "synchronous-node-count": known.config.synchronous_standbys(len(known.numbers)) if known.config else None,
+        "members": members,
+    }
+
+
+def cluster_table(report: dict[str, typing.Any]) -> str:
+    """The same as a table for people."""
+    header = ("Unit", "Role", "State", "Timeline", "Lag", "Snap", "Restart")
+    rows = [
+        (
+            str(member["unit"] or member["member"]),
+            member["role"],
+            member["state"],
+            _text(member["timeline"]),
+            "" if member["role"] == "primary" else _text(member["lag-bytes"]),
+            _text(member["snap-revision"]),
+            "pending" if member["restart-pending"] else "",
+        )
+        for member in report["members"]
+    ]
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (header, *rows)
+    ]
+    if report["paused"]:
+        lines.append("Patroni is paused: no failover. Run `patronictl resume`.")
+    return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def perform_switchover(event: ops.ActionEvent, known: facts.Facts, workload: machine.Workload) -> None:
+    """Make another unit the primary; refuses what would lose acknowledged transactions."""
+    if known.refresh is None or known.refresh.in_progress:
+        event.fail("Not while a refresh is in progress: it hands the primary over by itself")
+        return
+    candidate = _candidate(event, known)
+    if isinstance(candidate, handover.Refused):
+        event.fail(f"No switchover: {candidate.reason}")
+        return
+    old = known.cluster.primary if known.cluster else None
+    try:
+        switchover.hand_over(workload, known, candidate.name)
+    except switchover.HandOverError as error:
+        event.fail(f"The switchover did not succeed: {error}; see the action get-cluster-status")
+        return
+    event.set_results({"old-primary": _unit(known, old), "new-primary": _unit(known, candidate)})
+
+
+def _candidate(event: ops.ActionEvent, known: facts.Facts) -> cluster.Member | handover.Refused:
+    wanted = str(event.params.get("candidate") or "")
+    if not wanted:
+        return handover.choose(known.cluster, synchronous=planner.is_synchronous(known))
+    application, _, number = wanted.rpartition("/")
+    if application != known.application or not number.isdigit() or int(number) not in known.numbers:
+        units = ", ".join(facts.unit_name(known.application, each) for each in sorted(known.numbers))
+        return handover.Refused(f"{wanted!r} is no unit of this application; units: {units}")
+    name = facts.member_name(known.application, int(number))
+    primary = known.cluster.primary if known.cluster else None
+    if primary is not None and primary.name == name:
+        return handover.Refused(f"{wanted} is the primary already")
+    return handover.choose(known.cluster, synchronous=planner.is_synchronous(known), required={name})
+
+
+def _unit(known: facts.Facts, member: cluster.Member | None) -> str:
+    number = known.number_of(member) if member else None
+    return "" if number is None else facts.unit_name(known.application, number)

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""The charm: builds the parts, sends every event to one reconcile, and sets the statuses in one place."""
+
+import logging
+import os
+import pathlib
+import typing
+
+import charm_refresh
+import ops
+
+import actions
+import execution
+import facts
+import observation
+import peers
+import planner
+import refresh
+import statuses
+from workload import machine, paths, watch
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 30.0
+
+
+class ClusterChangedEvent(ops.EventBase):
+    """The observer has seen the cluster change."""
+
+
+class PostgresqlEvents(ops.CharmEvents):
+    """Juju's events, and the observer's."""
+
+    cluster_changed = ops.EventSource(ClusterChangedEvent)
+
+
+class PostgresqlCharm(ops.CharmBase):
+    """Runs one unit of a PostgreSQL cluster."""
+
+    on: typing.ClassVar[PostgresqlEvents] = PostgresqlEvents()
+
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        self.workload = machine.Workload()
+        self.peers = peers.Peers(self.model)
+        self.versions = refresh.Versions.load()
+        self._note: str | None = None
+        self._tearing_down = False
+        self.refresh: charm_refresh.Machines | None = None
+        self.refresh = self._start_refresh()
+        for event in self._hooks():
+            framework.observe(event, self._on_hook)
+        for event in (
+            self.on.get_primary_action,
+            self.on.get_cluster_status_action,
+            self.on.switchover_action,
+            self.on.pre_refresh_check_action,
+            self.on.force_refresh_start_action,
+            self.on.resume_refresh_action,
+        ):
+            framework.observe(event, self._on_action)
+
+    def _hooks(self) -> list[ops.BoundEvent]:
+        on = self.on
+        lifecycle = [on.install, on.start, on.config_changed, on.update_status, on.leader_elected, on.upgrade_charm]
+        lifecycle += [on.stop, on.remove, on.secret_changed, on.cluster_changed]
+        relations = [on[name] for name in (peers.RELATION, refresh.RELATION)]
+        for relation in relations:
+            lifecycle += [relation.relation_created, relation.relation_joined, relation.relation_changed]
+            lifecycle += [relation.relation_departed]
+        for name in observation.STORAGES:
+            lifecycle += [on[name].storage_attached, on[name].storage_detaching]
+        return lifecycle
+
+    def _start_refresh(self) -> charm_refresh.Machines | None:
+        """Give charm-refresh the event. It may refresh the snap here.
+
+        Afterwards the workload is looked after as in any event.
+        """
+        if self.workload.architecture not in self.versions.snap_revisions:
+            # charm-refresh would crash; the status tells it.
+            return None
+        if self._hands_over_first():
+            self._note = "Handing the primary over before this unit refreshes"
+            return None
+        try:
+            return charm_refresh.Machines(
+                refresh.MachinesRefresh(
+                    workload_name="PostgreSQL",
+                    charm_name="postgresql-machine",
+                    workload=self.workload,
+                    observe=lambda: self._observe(None),
+                )
+            )
+        except charm_refresh.PeerRelationNotReady:
+            return None
+        except charm_refresh.UnitTearingDown:
+            self._tearing_down = True
+            return None
+
+    def _hands_over_first(self) -> bool:
+        # Only in the event that brings new charm code: Juju runs config-changed right after it, in which the refresh
+        # goes on.
+        relation = self.model.get_relation(refresh.RELATION)
+        if relation is None or not _dispatched("upgrade-charm"):
+            return False
+        databag = relation.data[self.app]
+        return refresh.first_unit_hands_over(self.workload, self._observe(None), self.versions, databag)
+
+    def _observe(self, event: ops.EventBase | None) -> facts.Facts:
+        pinned = self.versions.snap_revisions.get(self.workload.architecture)
+        progress = None
+        if self.refresh is not None:
+            progress = facts.RefreshFacts(
+                in_progress=self.refresh.in_progress,
+                pinned_revision=self.refresh.pinned_snap_revision,
+                next_unit_allowed=self.refresh.next_unit_allowed_to_refresh,
+            )
+        unit = observation.Unit(
+            model=self.model,
+            ready=progress is not None,
+            leaving=self._tearing_down
+            or isinstance(event, ops.StorageDetachingEvent | ops.StopEvent | ops.RemoveEvent),
+            refresh=progress,
+            refreshed=frozenset(
+                number for number, revision in refresh.snap_revisions(self.model).items() if revision == pinned
+            ),
+            planned=_planned_units,
+            architectures=frozenset(self.versions.snap_revisions),
+        )
+        return observation.observe(unit, self.peers, self.workload)
+
+    def _on_hook(self, event: ops.EventBase) -> None:
+        self._reconcile(self._observe(event))
+
+    def _on_action(self, event: ops.ActionEvent) -> None:
+        known = self._observe(event)
+        match event.handle.kind:
+            case "get_primary_action":
+                actions.get_primary(event, known)
+            case "get_cluster_status_action":
+                actions.get_cluster_status(event, known, self._snap_revisions(known))
+            case "switchover_action":
+                actions.perform_switchover(event, known, self.workload)
+                known = self._observe(event)
+        # An action of charm-refresh may have stopped the workload: it is started here as in any event.
+        self._reconcile(known)
+
+    def _snap_revisions(self, known: facts.Facts) -> dict[int, str | None]:
+        revisions = refresh.snap_revisions(self.model)
+        revisions[known.number] = known.machine.snap.revision if known.machine.snap else None
+        return revisions
+
+    def _reconcile(self, known: facts.Facts) -> None:
+        steps = planner.plan(known)
+        executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit)
+        failure = executor.run(steps)
+        status = self._report(known, failure)
+        self._watch(known, settled=status.level is statuses.Level.ACTIVE)
+
+    def _allow_next_unit(self) -> None:
+        if self.refresh is not None:
+            self.refresh.next_unit_allowed_to_refresh = True
+
+    def _watch(self, known: facts.Facts, settled: bool) -> None:
+        observer = watch.Watch(known.unit_name, pathlib.Path(self.charm_dir), self.workload.paths.systemd_units)
+        if known.leaving:
+            observer.remove()
+        elif known.ready:
+            addresses = sorted(known.peer_addresses)
+            if known.machine.address is not None:
+                addresses.insert(0, known.machine.address)
+            endpoints = [f"http://{address}:{paths.PATRONI_PORT}" for address in addresses]
+            observer.ensure(endpoints, None if settled else RETRY_SECONDS)
+
+    def _report(self, known: facts.Facts, failure: str | None) -> statuses.Status:
+        """Set both statuses. Order.
+
+        Charm-refresh's that matter more, the charm's own, charm-refresh's that matter less, all is well.
+        """
+        own = statuses.unit(known, failure)
+        if self._note is not None and own.level is not statuses.Level.BLOCKED:
+            own = statuses.Status(statuses.Level.MAINTENANCE, self._note)
+        unit = self.refresh.unit_status_higher_priority if self.refresh else None
+        if unit is None and self.refresh is not None and own.level is statuses.Level.ACTIVE:
+            unit = self.refresh.unit_status_lower_priority(workload_is_running=known.machine.patroni_running)
+        self.unit.status = unit or _ops_status(own)
+        if self.unit.is_leader():
+            application = self.refresh.app_status_higher_priority if self.refresh else None
+            self.app.status = application or _ops_status(statuses.application(known))
+        return own
+
+
+def _dispatched(hook: str) -> bool:
+    return os.environ.get("JUJU_DISPATCH_PATH") == f"hooks/{hook}"
+
+
+def _planned_units() -> tuple[frozenset[int], frozenset[int]]:
+    """Numbers of the units that Juju wants, and of those whose last hook failed."""
+    units = ops.hookcmds.goal_state().units
+    planned = {peers.unit_number(name) for name, goal in units.items() if goal.status != "dying"}
+    failed = {peers.unit_number(name) for name, goal in units.items() if goal.status == "error"}
+    return frozenset(planned), frozenset(failed)
+
+
+def _ops_status(status: statuses.Status) -> ops.StatusBase:
+    return ops.StatusBase.from_name(status.level.value, status.message)
+
+
+if __name__ == "__main__":
+    # These log each request at INFO.
+    for noisy in ("httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    ops.main(PostgresqlCharm)

@@ -1,0 +1,174 @@
+"""Carries steps out. The only place that changes anything; what fails is told, and tried again at the next event."""
+
+import collections.abc
+import logging
+
+import config
+import facts
+import leaving
+import membership
+import observation
+import peers as peer_relation
+import planner
+import switchover
+from steps import AnyStep, ChangeMembership, HandOver, Step
+from workload import configuration, machine, patroni, scram, snap, sql
+
+logger = logging.getLogger(__name__)
+
+# What the rewind user may execute (PostgreSQL documentation, pg_rewind).
+REWIND_FUNCTIONS = (
+    "pg_catalog.pg_ls_dir(text, boolean, boolean)",
+    "pg_catalog.pg_stat_file(text, boolean)",
+    "pg_catalog.pg_read_binary_file(text)",
+    "pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)",
+)
+ROLE_ATTRIBUTES = {
+    sql.SUPERUSER: "SUPERUSER LOGIN",
+    configuration.REPLICATION_USER: "REPLICATION LOGIN",
+    configuration.REWIND_USER: "LOGIN",
+}
+
+
+class Executor:
+    """Carries out the steps of one hook."""
+
+    def __init__(
+        self,
+        known: facts.Facts,
+        workload: machine.Workload,
+        peers: peer_relation.Peers,
+        allow_next_unit: collections.abc.Callable[[], None],
+    ):
+        self._known = known
+        self._workload = workload
+        self._peers = peers
+        self._simple: dict[Step, collections.abc.Callable[[], object]] = {
+            Step.GENERATE_CREDENTIALS: peers.generate_passwords,
+            Step.CLAIM_BOOTSTRAP: lambda: peers.record("bootstrap-unit", str(known.number)),
+            Step.INSTALL_SNAP: self._install,
+            Step.HOLD_SNAP: workload.snap.hold,
+            Step.PREPARE_DIRECTORIES: workload.prepare_directories,
+            Step.PUBLISH_ADDRESS: lambda: peers.publish("address", known.machine.address or ""),
+            Step.CONFIGURE: self._configure,
+            Step.MOVE: self._move,
+            Step.START: workload.snap.start,
+            Step.PUBLISH_CLUSTER: lambda: peers.publish("cluster-id", known.machine.data.system_identifier or ""),
+            Step.RECORD_CLUSTER: lambda: peers.record("cluster-id", planner.founded_cluster(known) or ""),
+            Step.SET_ROLES: self._set_roles,
+            Step.CREATE_TEMPORARY_TABLESPACE: lambda: workload.sql().create_temporary_tablespace(
+                workload.paths.temporary_tablespace
+            ),
+            Step.CHANGE_DYNAMIC_CONFIGURATION: self._change_dynamic_configuration,
+            Step.ALLOW_NEXT_UNIT: allow_next_unit,
+            Step.LEAVE: lambda: leaving.leave(workload, known),
+        }
+
+    def run(self, steps: collections.abc.Iterable[AnyStep]) -> str | None:
+        """Carry the steps out in order, up to the first that fails; its failure in words for the status, or None."""
+        for step in steps:
+            try:
+                self._run(step)
+            except (
+                snap.SnapOperationError,
+                patroni.PatroniError,
+                sql.SqlError,
+                switchover.HandOverError,
+                OSError,
+            ) as error:
+                name = step.value if isinstance(step, Step) else str(step)
+                logger.warning("Failed to %s: %s", name, error)
+                return f"Failed to {name}: {error}"
+        return None
+
+    def _run(self, step: AnyStep) -> None:
+        match step:
+            case ChangeMembership(change):
+                self._change_membership(change)
+            case HandOver(candidate):
+                switchover.hand_over(self._workload, self._known, candidate)
+            case _:
+                self._simple[step]()
+
+    def _install(self) -> None:
+        refresh = self._known.refresh
+        if refresh is None:
+            raise snap.SnapOperationError("the revision to install is not known")
+        logger.info("Installing the snap at revision %s", refresh.pinned_revision)
+        self._workload.snap.install(refresh.pinned_revision)
+
+    def _configure(self) -> None:
+        if self._workload.configure(self._settings()) and self._known.machine.patroni_running:
+            self._client().reload()
+
+    def _move(self) -> None:
+        """Follow a new address: Raft knows nodes by address, so this one leaves with the old and joins with the new."""
+        self._workload.snap.stop()
+        self._workload.forget_membership()
+        self._workload.prepare_directories()
+        self._workload.configure(self._settings())
+        self._workload.snap.start()
+
+    def _settings(self) -> configuration.MemberSettings:
+        known = self._known
+        if known.passwords is None or known.config is None or known.machine.address is None:
+            raise patroni.PatroniError("the configuration cannot be written yet")
+        units = len(known.numbers)
+        return configuration.MemberSettings(
+            scope=known.application,
+            name=known.member_name,
+            address=known.machine.address,
+            peer_addresses=known.peer_addresses,
+            partners=partners(known, self._workload.configured().partners),
+            passwords=known.passwords,
+            parameters=configuration.parameters(
+                known.config.profile is config.Profile.TESTING, known.machine.memory_bytes
+            ),
+            synchronous_node_count=known.config.synchronous_standbys(units),
+        )
+
+    def _client(self) -> patroni.Client:
+        password = self._known.passwords.patroni if self._known.passwords else None
+        return self._workload.patroni(self._known.machine.address or "", password)
+
+    def _set_roles(self) -> None:
+        if self._known.passwords is None:
+            return
+        database = self._workload.sql()
+        for name, password in observation.role_passwords(self._known.passwords).items():
+            database.set_role(name, ROLE_ATTRIBUTES[name], scram.verifier(password))
+        database.grant_functions(configuration.REWIND_USER, REWIND_FUNCTIONS)
+
+    def _change_dynamic_configuration(self) -> None:
+        primary = self._known.cluster.primary if self._known.cluster else None
+        if primary is None or self._known.passwords is None:
+            return
+        patch = planner.dynamic_configuration_patch(self._known)
+        logger.info("Changing the shared configuration: %s", ", ".join(patch))
+        self._workload.patroni(primary.address, self._known.passwords.patroni).change_configuration(patch)
+
+    def _change_membership(self, change: membership.Change) -> None:
+        known = self._known
+        if known.passwords is None or known.raft is None:
+            return
+        nodes = self._workload.raft(known.passwords.raft)
+        if isinstance(change, membership.Add):
+            done = nodes.add(known.raft.node, change.node)
+        else:
+            done = nodes.remove(known.raft.node, change.node)
+        logger.info("Raft: %s: %s", change, "done" if done else "not done")
+
+
+def partners(known: facts.Facts, configured: frozenset[str]) -> frozenset[str]:
+    """Addresses of the members that Patroni's configuration must name as Raft partners.
+
+    Members that the cluster shows, and those that were configured before and still are units; a unit that is to join
+    without knowing any member takes all peers: with none at all it would found a cluster of its own. Only the founder
+    may have none.
+    """
+    own = known.machine.address
+    members = {member.address for member in known.cluster.members if member.address} if known.cluster else set()
+    found = (members & known.peer_addresses) | (configured & known.peer_addresses)
+    if not found and known.cluster_id is not None:
+        found = set(known.peer_addresses)
+    return frozenset(found - {own})

@@ -1,0 +1,138 @@
+"""What one unit knows in one hook: plain values, gathered once, from which everything else is planned."""
+
+import collections.abc
+import dataclasses
+
+import config as options
+from workload import cluster as clusters
+from workload import configuration, datadir
+from workload import raft as rafts
+from workload import snap as snaps
+
+NOT_INSTALLED = snaps.SnapState(None)
+NO_DATA = datadir.DataDirectory(datadir.Content.EMPTY)
+
+
+def member_name(application: str, number: int) -> str:
+    """The name of a unit's member in the cluster; it stays for the unit's life."""
+    return f"{application}-{number}"
+
+
+def unit_name(application: str, number: int) -> str:
+    """The unit's name in Juju."""
+    return f"{application}/{number}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """Another unit of the application, as its databag tells."""
+
+    number: int
+    address: str | None = None
+    """Published once the unit is installed and may become a member."""
+    cluster_id: str | None = None
+    refreshed: bool = False
+    """Whether its snap is at the revision that this unit's charm pins."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What was found on this unit's machine."""
+
+    architecture_supported: bool = True
+    address: str | None = None
+    storages_missing: tuple[str, ...] = ()
+    storages_full: tuple[str, ...] = ()
+    """Storages with less free space than a database needs to go on safely."""
+    snap: snaps.SnapState | None = NOT_INSTALLED
+    """None: snapd does not answer."""
+    snap_error: str | None = None
+    data: datadir.DataDirectory = NO_DATA
+    other_major_version: str | None = None
+    patroni_running: bool = False
+    has_raft_state: bool = False
+    """Whether this machine has been a member before."""
+    configured_address: str | None = None
+    """This machine's address in Patroni's configuration; None where there is none."""
+    ports_taken: tuple[int, ...] = ()
+    clock_skew_seconds: float = 0.0
+    """The largest difference between this machine's clock and another member's."""
+    memory_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RefreshFacts:
+    """Where a refresh stands, as far as the charm's own rules need it."""
+
+    in_progress: bool = False
+    pinned_revision: str = ""
+    next_unit_allowed: bool = True
+    """Whether this unit has already allowed the next one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """All that one unit knows in one hook."""
+
+    application: str
+    number: int
+    leader: bool = False
+    ready: bool = False
+    """Whether all units have met in the peer relations; before that nothing may be installed or started."""
+    leaving: bool = False
+    peers: tuple[Peer, ...] = ()
+    planned: frozenset[int] | None = None
+    """Numbers of the units that Juju wants, without those that leave; None where it was not asked."""
+    failed: frozenset[int] = frozenset()
+    """Numbers of the units whose last hook failed."""
+    published_address: str | None = None
+    published_cluster_id: str | None = None
+    cluster_id: str | None = None
+    """System identifier of the application's database cluster; None until there is one."""
+    bootstrap_unit: int | None = None
+    passwords: configuration.Passwords | None = None
+    config: options.Config | None = None
+    config_error: str | None = None
+    machine: Machine = Machine()
+    refresh: RefreshFacts | None = None
+    cluster: clusters.ClusterView | None = None
+    """The cluster as this unit's Patroni tells it, or another unit's where this one is no member yet."""
+    raft: rafts.RaftView | None = None
+    role_passwords_current: bool = True
+    temporary_tablespace_exists: bool = True
+    dynamic_configuration: collections.abc.Mapping[str, object] | None = None
+
+    @property
+    def member_name(self) -> str:
+        """This unit's member."""
+        return member_name(self.application, self.number)
+
+    @property
+    def unit_name(self) -> str:
+        """This unit."""
+        return unit_name(self.application, self.number)
+
+    @property
+    def member(self) -> clusters.Member | None:
+        """This unit's member, where the cluster knows it."""
+        return self.cluster.member(self.member_name) if self.cluster else None
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this unit's PostgreSQL is the primary."""
+        return self.member is not None and self.member.is_primary and self.member.is_running
+
+    @property
+    def peer_addresses(self) -> frozenset[str]:
+        """Addresses that the other units have published."""
+        return frozenset(peer.address for peer in self.peers if peer.address)
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """All units that this one sees, itself among them."""
+        return frozenset({self.number, *(peer.number for peer in self.peers)})
+
+    def number_of(self, member: clusters.Member) -> int | None:
+        """The unit of a member; None for one that is no unit of this application."""
+        prefix, _, number = member.name.rpartition("-")
+        return int(number) if prefix == self.application and number.isdigit() else None

@@ -1,0 +1,83 @@
+"""How a unit leaves.
+
+The primary goes to another member, Raft forgets this one, and PostgreSQL stops cleanly, so that its storage can be
+kept.
+"""
+
+import dataclasses
+import logging
+import time
+
+import facts
+import planner
+import switchover
+from workload import machine, raft, snap
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 20.0
+POLL_SECONDS = 1.0
+ATTEMPTS = 5
+
+
+def leave(workload: machine.Workload, known: facts.Facts) -> None:
+    """Leave the cluster. Everything is bounded.
+
+    What does not succeed in time is left to the remaining units, which remove dead members.
+
+    Raises SnapOperationError where Patroni cannot be stopped: then nothing is deleted.
+    """
+    if known.machine.patroni_running and known.is_primary:
+        _hand_over(workload, known)
+    if known.machine.address is not None and known.passwords is not None:
+        _leave_raft(workload.raft(known.passwords.raft), raft.node_address(known.machine.address), known)
+    _stop(workload, known)
+    workload.forget_membership()
+    workload.forget_configuration()
+
+
+def _hand_over(workload: machine.Workload, known: facts.Facts) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while known.cluster is not None and len(known.cluster.members) > 1 and known.is_primary:
+        try:
+            switchover.choose_and_hand_over(workload, known, synchronous=planner.is_synchronous(known))
+            return
+        except switchover.HandOverError as error:
+            logger.warning("The primary was not handed over: %s", error)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(POLL_SECONDS)
+        view = workload.patroni(known.machine.address or "").cluster()
+        known = dataclasses.replace(known, cluster=view)
+    # A unit alone: a checkpoint makes its stop short, and Patroni stops PostgreSQL cleanly.
+
+
+def _leave_raft(nodes: raft.Raft, own: str, known: facts.Facts) -> None:
+    view = nodes.view(own) if known.machine.patroni_running else None
+    if view is not None:
+        others = sorted(view.connected) or sorted(view.members - {own})
+    else:
+        others = sorted(raft.node_address(address) for address in known.peer_addresses)
+    for attempt in range(ATTEMPTS if others else 0):
+        via = others[attempt % len(others)]
+        if view is not None and view.leader == own:
+            # Removing the leader fails whoever is asked.
+            nodes.transfer_leadership(own, via)
+            time.sleep(POLL_SECONDS)
+        if nodes.remove(via, own):
+            logger.info("%s has left the Raft cluster", own)
+            return
+        seen = nodes.view(via)
+        if seen is not None and own not in seen.members:
+            return
+        time.sleep(POLL_SECONDS)
+        view = nodes.view(own)
+
+
+def _stop(workload: machine.Workload, known: facts.Facts) -> None:
+    try:
+        if workload.snap.state().revision is not None:
+            workload.snap.stop(disable=True)
+    except snap.SnapOperationError:
+        if known.machine.patroni_running:
+            raise

@@ -1,0 +1,181 @@
+"""Gathers the facts, once a hook. Reads only."""
+
+import dataclasses
+import logging
+import typing
+
+import ops
+
+import config
+import facts
+import peers as peer_relation
+import problems
+from workload import cluster, configuration, machine, raft, scram, snap, sql
+
+logger = logging.getLogger(__name__)
+
+STORAGES = ("data", "logs", "archive", "temp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """What Juju tells of this unit, gathered by the charm."""
+
+    model: ops.Model
+    ready: bool
+    leaving: bool
+    refresh: facts.RefreshFacts | None
+    refreshed: frozenset[int]
+    """Numbers of the units whose snap is at the pinned revision."""
+    planned: typing.Callable[[], tuple[frozenset[int], frozenset[int]]]
+    """Asks Juju for the units that it wants, and for those whose last hook failed."""
+    architectures: frozenset[str]
+
+
+def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) -> facts.Facts:
+    """All facts of this hook."""
+    parsed, config_error = _config(unit.model)
+    number = peer_relation.unit_number(unit.model.unit.name)
+    bootstrap = peers.application_value("bootstrap-unit")
+    known = facts.Facts(
+        application=unit.model.app.name,
+        number=number,
+        leader=unit.model.unit.is_leader(),
+        ready=unit.ready and peers.relation is not None,
+        leaving=unit.leaving,
+        peers=peers.others(unit.refreshed),
+        published_address=peers.unit_value("address"),
+        published_cluster_id=peers.unit_value("cluster-id"),
+        cluster_id=peers.application_value("cluster-id"),
+        bootstrap_unit=int(bootstrap) if bootstrap else None,
+        passwords=peers.passwords(),
+        config=parsed,
+        config_error=config_error,
+        machine=_machine(unit, peers, workload),
+        refresh=unit.refresh,
+    )
+    known = dataclasses.replace(known, cluster=_cluster(known, workload))
+    known = _with_plan(known, unit)
+    known = dataclasses.replace(known, raft=_raft(known, workload))
+    known = dataclasses.replace(
+        known, machine=dataclasses.replace(known.machine, clock_skew_seconds=_skew(known, workload))
+    )
+    known = _with_database(known, workload)
+    return _with_dynamic_configuration(known, workload)
+
+
+def _config(model: ops.Model) -> tuple[config.Config | None, str | None]:
+    try:
+        return config.Config.parse(model.config), None
+    except config.ConfigError as error:
+        return None, str(error)
+
+
+def _machine(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) -> facts.Machine:
+    state, error = None, None
+    try:
+        state = workload.snap.state()
+    except snap.SnapOperationError as failure:
+        error = str(failure)
+    installed = state is not None and state.revision is not None
+    running = installed and workload.snap.is_running()
+    return facts.Machine(
+        architecture_supported=workload.architecture in unit.architectures,
+        address=peers.address,
+        storages_missing=tuple(name for name in STORAGES if not unit.model.storages[name]),
+        storages_full=tuple(name for name in STORAGES if _is_full(workload.free_bytes(name))),
+        snap=state,
+        snap_error=error,
+        data=workload.data(),
+        other_major_version=workload.other_major_version(),
+        patroni_running=running,
+        has_raft_state=workload.has_raft_state(),
+        configured_address=workload.configured().address,
+        ports_taken=() if running else workload.ports_taken(),
+        memory_bytes=workload.memory_bytes,
+    )
+
+
+def _is_full(free: int | None) -> bool:
+    return free is not None and free < problems.MINIMUM_FREE_BYTES
+
+
+def _cluster(known: facts.Facts, workload: machine.Workload) -> cluster.ClusterView | None:
+    """This unit's own view if it is a member; another's if it still has to become one."""
+    if known.machine.patroni_running and known.machine.address:
+        return workload.patroni(known.machine.address).cluster()
+    for address in sorted(known.peer_addresses) if known.cluster_id else ():
+        view = workload.patroni(address).cluster()
+        if view is not None:
+            return view
+    return None
+
+
+def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:
+    """Juju's plan, where something depends on it.
+
+    The leader looks after the members, a unit to join looks who is before it.
+    """
+    joining = known.ready and not known.machine.has_raft_state and known.cluster_id is not None
+    if known.leaving or not (joining or (known.leader and known.ready)):
+        return known
+    planned, failed = unit.planned()
+    return dataclasses.replace(known, planned=planned, failed=failed)
+
+
+def _raft(known: facts.Facts, workload: machine.Workload) -> raft.RaftView | None:
+    """Raft's view, where it is needed: to mend the membership, or to tell why there is no primary."""
+    view = known.cluster
+    settled = view is not None and view.primary is not None and known.member is not None
+    if known.passwords is None or known.machine.address is None or known.cluster_id is None:
+        return None
+    if settled and not known.leader:
+        return None
+    nodes = [known.machine.address] if known.machine.patroni_running else []
+    asked = workload.raft(known.passwords.raft)
+    for address in (*nodes, *sorted(known.peer_addresses)):
+        found = asked.view(raft.node_address(address))
+        if found is not None and (found.has_quorum or address == known.machine.address):
+            return found
+    return None
+
+
+def _skew(known: facts.Facts, workload: machine.Workload) -> float:
+    """Against the primary only: one question, and all members are compared with the same clock."""
+    primary = known.cluster.primary if known.cluster else None
+    if primary is None or known.is_primary or not primary.address:
+        return 0.0
+    return workload.clock_skew_seconds(primary.address) or 0.0
+
+
+def _with_database(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
+    """What only the primary can tell, and only it can change."""
+    if not known.is_primary or known.passwords is None or known.leaving:
+        return known
+    wanted = role_passwords(known.passwords)
+    database = workload.sql()
+    try:
+        verifiers = database.role_verifiers(wanted)
+        temporary = database.has_temporary_tablespace()
+    except sql.SqlError as error:
+        logger.warning("PostgreSQL cannot be asked: %s", error)
+        return known
+    current = all(scram.matches(verifiers.get(name), password) for name, password in wanted.items())
+    return dataclasses.replace(known, role_passwords_current=current, temporary_tablespace_exists=temporary)
+
+
+def role_passwords(passwords: configuration.Passwords) -> dict[str, str]:
+    """Each database role of the system and its password."""
+    return {
+        sql.SUPERUSER: passwords.operator,
+        configuration.REPLICATION_USER: passwords.replication,
+        configuration.REWIND_USER: passwords.rewind,
+    }
+
+
+def _with_dynamic_configuration(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
+    primary = known.cluster.primary if known.cluster else None
+    if not known.leader or primary is None or known.leaving:
+        return known
+    found = workload.patroni(primary.address).configuration()
+    return dataclasses.replace(known, dynamic_configuration=found)

@@ -1,0 +1,171 @@
+"""What a unit does next. Pure: facts in, ordered steps out.
+
+Invariants:
+- Nothing is installed or started before all units have met in the peer relations, nor by a unit that leaves.
+- A data directory is never started as another cluster than the one it belongs to, and never emptied.
+- Only the unit that has claimed the founding, in an earlier hook, starts a cluster of its own, and only while the
+  application has none.
+- One unit at a time becomes a member: only while all members are healthy, lowest number first.
+- A unit that has been a member is started again whenever it does not run.
+- A refreshed unit allows the next one only while the cluster is healthy, and never a primary: it is handed over first,
+  in a hook of its own.
+"""
+
+import collections.abc
+
+import facts
+import handover
+import membership
+import problems
+from steps import AnyStep, ChangeMembership, HandOver, Step
+from workload import cluster, configuration, datadir
+
+
+def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
+    """The steps that are due and allowed now, in order."""
+    if known.leaving:
+        return (Step.LEAVE,) if known.machine.has_raft_state or known.machine.patroni_running else ()
+    return tuple(_plan(known))
+
+
+def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    if known.leader and known.passwords is None:
+        yield Step.GENERATE_CREDENTIALS
+    if known.leader and _claim_due(known):
+        yield Step.CLAIM_BOOTSTRAP
+    if not known.ready or problems.prevent_installation(known):
+        return
+    yield from _install(known)
+    if known.passwords is None or known.machine.address is None:
+        return
+    yield from _run(known)
+    yield from _look_after_cluster(known)
+    yield from _refresh(known)
+
+
+def _claim_due(known: facts.Facts) -> bool:
+    """Whether the leader should found the cluster: there is none, and nobody who still is a unit has claimed it."""
+    return known.cluster_id is None and known.bootstrap_unit not in known.numbers
+
+
+def _install(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    snap = known.machine.snap
+    if snap is None:
+        return
+    if snap.revision is None:
+        yield Step.INSTALL_SNAP
+    if not snap.held:
+        yield Step.HOLD_SNAP
+    yield Step.PREPARE_DIRECTORIES
+    if known.published_address != known.machine.address:
+        yield Step.PUBLISH_ADDRESS
+
+
+def _run(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    if known.config is None:
+        return
+    if known.machine.configured_address not in (None, known.machine.address):
+        yield Step.MOVE
+        return
+    if known.machine.has_raft_state or _may_found(known) or _may_join(known):
+        yield Step.CONFIGURE
+        if not known.machine.patroni_running and not problems.prevent_start(known):
+            yield Step.START
+
+
+def _may_found(known: facts.Facts) -> bool:
+    """Whether this unit may start the application's cluster: empty, or with the data of an earlier deployment."""
+    return known.cluster_id is None and known.bootstrap_unit == known.number and known.published_address is not None
+
+
+def _may_join(known: facts.Facts) -> bool:
+    """Whether it is this unit's turn to become a member."""
+    if known.cluster_id is None or known.cluster is None or known.cluster.primary is None or known.cluster.unhealthy:
+        return False
+    # Its address must have been published in an earlier hook, so that the others know the member when they see it.
+    if known.published_address != known.machine.address:
+        return False
+    members = {known.number_of(member) for member in known.cluster.members}
+    waiting = {peer.number for peer in known.peers if peer.address and peer.number not in members}
+    return not any(number < known.number for number in waiting - known.failed)
+
+
+def _look_after_cluster(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    content = known.machine.data
+    founder = known.is_primary and known.cluster_id is None and content.content is datadir.Content.CLUSTER
+    if founder and known.published_cluster_id != content.system_identifier:
+        yield Step.PUBLISH_CLUSTER
+    if known.leader and known.cluster_id is None and founded_cluster(known) is not None:
+        yield Step.RECORD_CLUSTER
+    if known.is_primary and not known.role_passwords_current:
+        yield Step.SET_ROLES
+    if known.is_primary and not known.temporary_tablespace_exists:
+        yield Step.CREATE_TEMPORARY_TABLESPACE
+    if known.leader and dynamic_configuration_patch(known):
+        yield Step.CHANGE_DYNAMIC_CONFIGURATION
+    change = membership.due(known)
+    if change is not None:
+        yield ChangeMembership(change)
+
+
+def founded_cluster(known: facts.Facts) -> str | None:
+    """The system identifier of the cluster that the bootstrap unit has founded, once it says so."""
+    if known.bootstrap_unit == known.number:
+        return known.published_cluster_id
+    return next((peer.cluster_id for peer in known.peers if peer.number == known.bootstrap_unit), None)
+
+
+def dynamic_configuration_patch(known: facts.Facts) -> dict[str, object]:
+    """What of the shared configuration must change.
+
+    Nothing while it is not known, or while a refresh is in progress.
+    """
+    if (
+        known.dynamic_configuration is None
+        or known.config is None
+        or known.cluster is None
+        or known.cluster.primary is None
+    ):
+        return {}
+    if known.refresh is not None and known.refresh.in_progress:
+        return {}
+    units = len(known.planned) if known.planned is not None else len(known.numbers)
+    return configuration.difference(
+        configuration.dynamic(known.config.synchronous_standbys(units)), known.dynamic_configuration
+    )
+
+
+def _refresh(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    refresh = known.refresh
+    if refresh is None or refresh.next_unit_allowed or known.machine.snap is None:
+        return
+    if known.machine.snap.revision != refresh.pinned_revision or problems.unhealthy(known) is not None:
+        return
+    if refresh.in_progress:
+        candidate = next_unit_hand_over(known)
+        if isinstance(candidate, cluster.Member):
+            yield HandOver(candidate.name)
+        if candidate is not None:
+            return
+    yield Step.ALLOW_NEXT_UNIT
+
+
+def next_unit_hand_over(known: facts.Facts) -> cluster.Member | handover.Refused | None:
+    """Who takes over before the next unit refreshes: None if that unit is not the primary.
+
+    Only a unit that has been refreshed takes over: so the primary moves once, and not to a unit whose turn is still to
+    come.
+    """
+    primary = known.cluster.primary if known.cluster else None
+    following = max(
+        (peer.number for peer in known.peers if peer.number < known.number and not peer.refreshed), default=None
+    )
+    if primary is None or following is None or known.number_of(primary) != following:
+        return None
+    refreshed = {facts.member_name(known.application, peer.number) for peer in known.peers if peer.refreshed}
+    return handover.choose(known.cluster, synchronous=is_synchronous(known), required=refreshed | {known.member_name})
+
+
+def is_synchronous(known: facts.Facts) -> bool:
+    """Whether the cluster runs in synchronous mode."""
+    return known.config is None or known.config.synchronous_standbys(len(known.numbers)) > 0

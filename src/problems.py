@@ -1,0 +1,103 @@
+"""What is wrong, as far as the facts tell: each problem has one text that names the thing, the value and the remedy.
+
+Pure.
+"""
+
+import facts
+import handover
+from workload import cluster, datadir, paths
+
+MAXIMUM_CLOCK_SKEW_SECONDS = 5.0
+MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+
+
+def prevent_installation(known: facts.Facts) -> str | None:
+    """Why this unit may not even install the workload."""
+    machine = known.machine
+    if not machine.architecture_supported:
+        return "Unsupported architecture; deploy with --constraints arch=amd64 or arch=arm64"
+    if machine.storages_missing:
+        return f"Storage missing: {', '.join(machine.storages_missing)}; attach with `juju attach-storage`"
+    return data_directory(known)
+
+
+def data_directory(known: facts.Facts) -> str | None:
+    """Why this unit's data directory cannot be used."""
+    data = known.machine.data
+    other = known.machine.other_major_version
+    if other is None and data.content is datadir.Content.CLUSTER and data.major_version != paths.MAJOR_VERSION:
+        other = data.major_version
+    if other is not None:
+        return f"Storage data holds PostgreSQL {other}, this charm runs {paths.MAJOR_VERSION}; attach another storage"
+    if data.content is datadir.Content.OTHER and not known.machine.has_raft_state:
+        return "Storage data holds files that are no database cluster; attach another storage"
+    foreign = data.content is datadir.Content.CLUSTER and data.system_identifier != known.cluster_id
+    if foreign and known.cluster_id is not None:
+        return f"Storage data is of cluster {data.system_identifier}, not {known.cluster_id}; attach another storage"
+    if foreign and known.bootstrap_unit is not None and known.bootstrap_unit != known.number:
+        return f"Storage data is of cluster {data.system_identifier}; deploy one unit with it first, then add units"
+    return None
+
+
+def prevent_start(known: facts.Facts) -> str | None:
+    """Why Patroni cannot be started now."""
+    if known.machine.ports_taken:
+        port = known.machine.ports_taken[0]
+        return f"Port {port} is taken by another program; find it with `ss -ltnp 'sport = :{port}'`"
+    if known.machine.storages_full:
+        return f"Storage full: {', '.join(known.machine.storages_full)}; make room or attach a larger one"
+    return None
+
+
+def unhealthy(known: facts.Facts) -> str | None:
+    """Why this unit and its cluster are not healthy; None if all is well. A refresh goes on only then."""
+    view = known.cluster
+    if not known.machine.patroni_running:
+        return "Patroni is not running"
+    if view is None:
+        return "Patroni does not answer"
+    if view.primary is None:
+        return no_primary(known)
+    member = known.member
+    if member is None:
+        return "This unit is not yet a member of the cluster"
+    for each in (member, *view.unhealthy):
+        if not each.is_running:
+            return f"{each.name} is {each.state}"
+    if len(view.members) < len(known.numbers):
+        missing = sorted(
+            {facts.member_name(known.application, n) for n in known.numbers} - {m.name for m in view.members}
+        )
+        return f"{', '.join(missing)} is not a member of the cluster"
+    if len(view.members) > 1 and _wants_synchronous(known) and not view.synchronous_standbys:
+        return "No synchronous standby"
+    return _lag(member)
+
+
+def _wants_synchronous(known: facts.Facts) -> bool:
+    return known.config is None or known.config.synchronous_standbys(len(known.numbers)) > 0
+
+
+def _lag(member: cluster.Member) -> str | None:
+    if member.is_primary or member.is_synchronous:
+        return None
+    if member.lag is None:
+        return f"{member.name}'s lag is not known yet"
+    return f"{member.name} lags by {member.lag} bytes" if member.lag > handover.MAXIMUM_LAG_BYTES else None
+
+
+def no_primary(known: facts.Facts) -> str:
+    """Why there is no primary, as well as it can be told."""
+    view = known.raft
+    if view is not None and not view.has_quorum:
+        reachable = len(view.connected) + 1
+        return f"No majority: {reachable} of {len(view.members)} members reachable; start or restore the others"
+    return "The cluster has no primary"
+
+
+def clock(known: facts.Facts) -> str | None:
+    """Whether this machine's clock differs from the others'."""
+    skew = known.machine.clock_skew_seconds
+    if skew <= MAXIMUM_CLOCK_SKEW_SECONDS:
+        return None
+    return f"Clock differs by {skew:.0f} s from other units; check `timedatectl`"

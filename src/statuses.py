@@ -1,0 +1,139 @@
+"""The status of the unit and of the application, computed from the facts in one place. Pure.
+
+Order of importance: what the refresh must say, what is wrong, what is under way, what the refresh has to say, that all
+is well. Texts tell what, why and the command, in at most 120 characters, which is what `juju status` shows.
+"""
+
+import dataclasses
+import enum
+
+import facts
+import problems
+from workload import cluster
+
+MAXIMUM_LENGTH = 120
+
+
+class Level(enum.Enum):
+    """Juju's statuses that a charm may set."""
+
+    BLOCKED = "blocked"
+    WAITING = "waiting"
+    MAINTENANCE = "maintenance"
+    ACTIVE = "active"
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """A level and a text."""
+
+    level: Level
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.message) > MAXIMUM_LENGTH:
+            object.__setattr__(self, "message", self.message[: MAXIMUM_LENGTH - 1] + "…")
+
+
+def unit(known: facts.Facts, failure: str | None = None) -> Status:
+    """This unit's status. failure: what a step of this hook ran into, which the next event tries again."""
+    if known.leaving:
+        return Status(Level.MAINTENANCE, "Leaving the cluster")
+    return _blocked(known) or _failed(known, failure) or _under_way(known) or _active(known)
+
+
+def _blocked(known: facts.Facts) -> Status | None:
+    reason = problems.prevent_installation(known) or known.config_error
+    if reason is None and not known.machine.patroni_running:
+        reason = problems.prevent_start(known)
+    return Status(Level.BLOCKED, reason) if reason else None
+
+
+def _failed(known: facts.Facts, failure: str | None) -> Status | None:
+    if known.machine.snap is None:
+        return Status(Level.WAITING, f"snapd does not answer: {known.machine.snap_error}; see `systemctl status snapd`")
+    return Status(Level.WAITING, f"{failure}; tried again at the next event") if failure else None
+
+
+def _under_way(known: facts.Facts) -> Status | None:
+    if not known.ready:
+        return Status(Level.WAITING, "Waiting for the other units")
+    if known.passwords is None:
+        return Status(Level.WAITING, "Waiting for the leader to generate passwords")
+    if known.machine.address is None:
+        return Status(Level.WAITING, "Waiting for an address")
+    if not known.machine.has_raft_state and not known.machine.patroni_running:
+        return _joining(known)
+    return _running(known)
+
+
+def _joining(known: facts.Facts) -> Status:
+    if known.cluster_id is None:
+        if known.bootstrap_unit == known.number:
+            return Status(Level.MAINTENANCE, "Founding the cluster")
+        return Status(Level.WAITING, "Waiting for the cluster to be founded")
+    view = known.cluster
+    if view is None:
+        return Status(Level.WAITING, "Waiting for the cluster to answer")
+    others = ", ".join(f"{member.name} ({member.state})" for member in view.unhealthy)
+    return Status(Level.WAITING, f"Waiting to join: {others}" if others else "Waiting for its turn to join the cluster")
+
+
+def _running(known: facts.Facts) -> Status | None:
+    member = known.member
+    if not known.machine.patroni_running:
+        return Status(Level.MAINTENANCE, "Starting PostgreSQL")
+    if known.cluster is None or (
+        known.cluster.primary is None and (known.raft is not None and not known.raft.has_quorum)
+    ):
+        if known.raft is not None and not known.raft.has_quorum and len(known.raft.members) > 1:
+            return Status(Level.BLOCKED, problems.no_primary(known))
+        return Status(Level.MAINTENANCE, "Waiting for Patroni to answer")
+    if member is None:
+        return Status(Level.MAINTENANCE, "Joining the cluster")
+    if not member.is_running:
+        return Status(Level.MAINTENANCE, f"PostgreSQL is {member.state}")
+    if known.cluster.primary is None:
+        return Status(Level.WAITING, problems.no_primary(known))
+    return None
+
+
+def _active(known: facts.Facts) -> Status:
+    member = known.member
+    role = {
+        cluster.Role.PRIMARY: "Primary",
+        cluster.Role.SYNCHRONOUS_STANDBY: "Synchronous standby",
+        cluster.Role.STANDBY: "Standby",
+    }.get(member.role if member else cluster.Role.OTHER, "")
+    notes = [role] if role else []
+    if member is not None and member.pending_restart:
+        notes.append("restart pending")
+    if known.machine.storages_full:
+        notes.append(f"storage nearly full: {', '.join(known.machine.storages_full)}")
+    skew = problems.clock(known)
+    if skew:
+        notes.append(skew)
+    return Status(Level.ACTIVE, "; ".join(notes))
+
+
+def application(known: facts.Facts) -> Status:
+    """The application's status, which the leader sets."""
+    if known.config_error:
+        return Status(Level.BLOCKED, known.config_error)
+    if known.cluster_id is None:
+        stuck = problems.prevent_installation(known)
+        if stuck and known.bootstrap_unit == known.number:
+            return Status(Level.BLOCKED, stuck)
+        return Status(Level.MAINTENANCE, "Founding the cluster")
+    view = known.cluster
+    if view is None or view.primary is None:
+        return (
+            Status(Level.BLOCKED, problems.no_primary(known))
+            if known.machine.patroni_running
+            else Status(Level.WAITING, "The cluster does not answer")
+        )
+    missing = known.numbers - {known.number_of(member) for member in view.members}
+    sick = [f"{member.name} is {member.state}" for member in view.unhealthy]
+    sick += [f"{facts.member_name(known.application, number)} is not yet a member" for number in sorted(missing)]
+    # The primary serves: what is wrong with a standby does not make the application unavailable.
+    return Status(Level.ACTIVE, "; ".join(sick))

@@ -1,0 +1,44 @@
+"""What a unit may do in a hook: named steps, each of which can be repeated without harm."""
+
+import dataclasses
+import enum
+
+import membership
+
+
+class Step(enum.Enum):
+    """A step without arguments."""
+
+    GENERATE_CREDENTIALS = "generate the system users' passwords"
+    CLAIM_BOOTSTRAP = "claim the founding of the cluster"
+    INSTALL_SNAP = "install the snap"
+    HOLD_SNAP = "hold the snap"
+    PREPARE_DIRECTORIES = "prepare the directories on the storages"
+    PUBLISH_ADDRESS = "publish this unit's address"
+    CONFIGURE = "write Patroni's configuration"
+    MOVE = "follow the new address"
+    START = "start Patroni"
+    PUBLISH_CLUSTER = "publish the cluster that this unit has founded"
+    RECORD_CLUSTER = "record the application's cluster"
+    SET_ROLES = "set the system users' passwords"
+    CREATE_TEMPORARY_TABLESPACE = "create the temporary tablespace"
+    CHANGE_DYNAMIC_CONFIGURATION = "change the configuration that all members share"
+    ALLOW_NEXT_UNIT = "allow the next unit to refresh"
+    LEAVE = "leave the cluster"
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangeMembership:
+    """Change who belongs to the Raft cluster."""
+
+    change: membership.Change
+
+
+@dataclasses.dataclass(frozen=True)
+class HandOver:
+    """Let another member become the primary."""
+
+    candidate: str
+
+
+AnyStep = Step | ChangeMembership | HandOver

@@ -1,0 +1,1 @@
+"""The workload: the snap, its services, Patroni, Raft, PostgreSQL and their files. Knows nothing of Juju."""

@@ -1,0 +1,95 @@
+"""The cluster as Patroni tells it: typed, immutable, without I/O."""
+
+import collections.abc
+import dataclasses
+import enum
+import typing
+
+
+class Role(enum.Enum):
+    """A member's role, by Patroni's names in GET /cluster."""
+
+    PRIMARY = "leader"
+    SYNCHRONOUS_STANDBY = "sync_standby"
+    STANDBY = "replica"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Role":
+        return cls.SYNCHRONOUS_STANDBY if value == "quorum_standby" else cls.OTHER
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One member of the cluster."""
+
+    name: str
+    role: Role
+    state: str
+    """Patroni's word: running, streaming, starting, stopped, "creating replica", "in archive recovery" ..."""
+    address: str
+    timeline: int | None = None
+    lag: int | None = None
+    """Bytes that this standby has still to replay; None where Patroni does not know, and for the primary."""
+    pending_restart: bool = False
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this member holds the leader lock."""
+        return self.role is Role.PRIMARY
+
+    @property
+    def is_running(self) -> bool:
+        """Whether PostgreSQL answers: a primary that runs, or a standby that streams from the primary."""
+        return self.state == ("running" if self.is_primary else "streaming")
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Whether each acknowledged transaction is on this standby."""
+        return self.role is Role.SYNCHRONOUS_STANDBY
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterView:
+    """What a member told of the cluster."""
+
+    members: tuple[Member, ...] = ()
+    paused: bool = False
+
+    @property
+    def primary(self) -> Member | None:
+        """The member that holds the leader lock and runs."""
+        return next((member for member in self.members if member.is_primary and member.is_running), None)
+
+    @property
+    def unhealthy(self) -> tuple[Member, ...]:
+        """Members that do not run as they should."""
+        return tuple(member for member in self.members if not member.is_running)
+
+    @property
+    def synchronous_standbys(self) -> tuple[Member, ...]:
+        """Standbys that have every acknowledged transaction and stream."""
+        return tuple(member for member in self.members if member.is_synchronous and member.is_running)
+
+    def member(self, name: str) -> Member | None:
+        """The member of that name."""
+        return next((member for member in self.members if member.name == name), None)
+
+    @classmethod
+    def parse(cls, answer: collections.abc.Mapping[str, typing.Any]) -> "ClusterView":
+        """From the answer of Patroni's GET /cluster. Unknown keys are ignored (Patroni documentation, REST API)."""
+        members = tuple(_parse_member(each) for each in answer.get("members", ()))
+        return cls(tuple(sorted(members, key=lambda member: member.name)), bool(answer.get("pause")))
+
+
+def _parse_member(answer: collections.abc.Mapping[str, typing.Any]) -> Member:
+    timeline, lag = answer.get("timeline"), answer.get("lag")
+    return Member(
+        name=answer["name"],
+        role=Role(answer.get("role")),
+        state=answer.get("state", "unknown"),
+        address=answer.get("host", ""),
+        timeline=timeline if isinstance(timeline, int) else None,
+        lag=lag if isinstance(lag, int) else None,
+        pending_restart=bool(answer.get("pending_restart")),
+    )

@@ -1,0 +1,89 @@
+"""Files and directories of the workload.
+
+Written only when they differ, whole or not at all, never readable by others.
+"""
+
+import dataclasses
+import os
+import pathlib
+import pwd
+import shutil
+import tempfile
+
+
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """User and group, by number."""
+
+    user: int
+    group: int
+
+    @classmethod
+    def named(cls, name: str) -> "Owner":
+        """The user of that name and its own group. Raises KeyError if there is none."""
+        entry = pwd.getpwnam(name)
+        return cls(entry.pw_uid, entry.pw_gid)
+
+
+def ensure_directory(path: pathlib.Path, owner: Owner, mode: int) -> bool:
+    """Make `path` a directory of that owner and mode (missing parents: root's, 0755); whether anything changed."""
+    changed = not path.is_dir()
+    if changed:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.mkdir(mode=mode)
+    found = path.stat()
+    if (found.st_uid, found.st_gid) != (owner.user, owner.group):
+        os.chown(path, owner.user, owner.group)
+        changed = True
+    if found.st_mode & 0o7777 != mode:
+        path.chmod(mode)
+        changed = True
+    return changed
+
+
+def ensure_file(path: pathlib.Path, content: str, owner: Owner, mode: int) -> bool:
+    """Make `path` a file of that content, owner and mode, in one atomic step; whether anything changed."""
+    try:
+        found = path.stat()
+        if (
+            path.read_text() == content
+            and (found.st_uid, found.st_gid) == (owner.user, owner.group)
+            and found.st_mode & 0o7777 == mode
+        ):
+            return False
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # A temporary file is created with mode 0600, so that a password in it is never readable, not even for a moment.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchown(file.fileno(), owner.user, owner.group)
+            os.fchmod(file.fileno(), mode)
+        pathlib.Path(temporary).rename(path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise
+    return True
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file, or a directory with all in it; it may be absent."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def free_bytes(path: pathlib.Path) -> int | None:
+    """Bytes that can still be written where `path` (or its nearest existing parent) is; None if that cannot be told."""
+    for candidate in (path, *path.parents):
+        try:
+            return shutil.disk_usage(candidate).free
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None

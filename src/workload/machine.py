@@ -1,0 +1,162 @@
+"""The machine and all of the workload on it: one object that the rest of the charm talks to."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import pathlib
+import platform
+import socket
+import time
+
+import yaml
+
+from workload import configuration, datadir, files, paths, patroni, raft, snap, sql
+
+logger = logging.getLogger(__name__)
+
+HTTP_DATE_TIMEOUT_SECONDS = 3.0
+
+
+# The variants in C are ten times as fast; every hook reads the configuration.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@dataclasses.dataclass(frozen=True)
+class Configured:
+    """What is configured on disk, as far as it outlives a hook."""
+
+    address: str | None = None
+    partners: frozenset[str] = frozenset()
+
+
+class Workload:
+    """PostgreSQL with Patroni on one machine. All input and output of the charm, Juju's apart, goes through here."""
+
+    def __init__(self, where: paths.Paths | None = None):
+        self.paths = where or paths.Paths()
+        self.snap = snap.Snap()
+
+    def patroni(self, address: str, password: str | None = None) -> patroni.Client:
+        """The Patroni of a member."""
+        return patroni.Client(address, password)
+
+    def raft(self, password: str) -> raft.Raft:
+        """The Raft cluster."""
+        return raft.Raft(password)
+
+    def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
+        """SQL on this machine's PostgreSQL, or on another member's."""
+        return sql.Sql(self.paths.socket_directory, address, password)
+
+    @property
+    def architecture(self) -> str:
+        """The processor's, by the kernel's name, such as x86_64."""
+        return platform.machine()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of the machine."""
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def data(self) -> datadir.DataDirectory:
+        """What is in the data directory."""
+        return datadir.inspect(self.paths.data_directory)
+
+    def other_major_version(self) -> str | None:
+        """Another major version whose data are on the storage."""
+        return datadir.other_major_version(self.paths.data_storage, paths.MAJOR_VERSION)
+
+    def free_bytes(self, storage: str) -> int | None:
+        """Free bytes on a storage."""
+        return files.free_bytes(self.paths.storages()[storage])
+
+    def has_raft_state(self) -> bool:
+        """Whether this machine has been a member of a Raft cluster, and has not left it."""
+        return self.paths.raft_directory.is_dir() and any(self.paths.raft_directory.iterdir())
+
+    def ports_taken(self) -> tuple[int, ...]:
+        """Ports that the workload needs and that another program listens on.
+
+        Only meaningful while Patroni does not run.
+        """
+        return tuple(
+            port for port in (paths.POSTGRESQL_PORT, paths.PATRONI_PORT, paths.RAFT_PORT) if not _can_listen(port)
+        )
+
+    def prepare_directories(self) -> bool:
+        """Create the directories on the storages, owned by the workload's user; whether anything changed."""
+        owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
+        directories = [*self.paths.storages().values(), self.paths.wal_directory]
+        directories += [self.paths.raft_directory, self.paths.postgresql_log, self.paths.patroni_log]
+        # A list, not a generator: each of them must be looked at.
+        return any([files.ensure_directory(directory, owner, 0o700) for directory in directories])
+
+    def configure(self, settings: configuration.MemberSettings) -> bool:
+        """Write Patroni's configuration; whether it changed."""
+        content = yaml.dump(configuration.member(settings, self.paths), Dumper=_DUMPER, sort_keys=False)
+        owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
+        return files.ensure_file(self.paths.patroni_configuration, content, owner, 0o600)
+
+    def configured(self) -> Configured:
+        """What Patroni's configuration on disk says of Raft; empty where there is none."""
+        try:
+            content = yaml.load(self.paths.patroni_configuration.read_text(), Loader=_LOADER)  # noqa: S506  a safe loader
+            own, partners = content["raft"]["self_addr"], content["raft"]["partner_addrs"]
+        except (FileNotFoundError, KeyError, TypeError, yaml.YAMLError):
+            return Configured()
+        return Configured(_host(own), frozenset(_host(partner) for partner in partners))
+
+    def forget_membership(self) -> None:
+        """Remove Raft's state, after Patroni has stopped: with it a member that has left would add itself again."""
+        files.remove(self.paths.raft_directory)
+
+    def forget_configuration(self) -> None:
+        """Remove what holds passwords, after this unit has left for good."""
+        files.remove(self.paths.patroni_configuration)
+        files.remove(self.paths.patroni_configuration.parent / "pgpass")
+
+    def clock_skew_seconds(self, address: str) -> float | None:
+        """How far the clock at `address` is from this machine's, by the Date of its Patroni's answer; None: no answer.
+
+        The header counts whole seconds (RFC 9110, 5.6.7), so less than a second is no difference.
+        """
+        import email.utils
+        import http.client
+
+        connection = http.client.HTTPConnection(address, paths.PATRONI_PORT, timeout=HTTP_DATE_TIMEOUT_SECONDS)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", "/liveness")
+                date = connection.getresponse().getheader("Date")
+            except (OSError, http.client.HTTPException):
+                return None
+        if date is None:
+            return None
+        difference = abs(time.time() - email.utils.parsedate_to_datetime(date).timestamp())
+        return max(difference - 1.0, 0.0)
+
+    def mounted(self, storage: str) -> bool:
+        """Whether the storage's place exists; Juju mounts it there."""
+        location: dict[str, pathlib.Path] = {
+            "data": self.paths.data_storage,
+            "logs": self.paths.wal_directory.parent.parent,
+            "archive": self.paths.archive_directory,
+            "temp": self.paths.temporary_tablespace.parent.parent,
+        }
+        return location[storage].is_dir()
+
+
+def _host(node: str) -> str:
+    return str(node).rpartition(":")[0]
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("0.0.0.0", port))  # noqa: S104  the workload listens there too
+        except OSError:
+            return False
+    return True

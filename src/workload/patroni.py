@@ -1,0 +1,82 @@
+"""Patroni's REST API (Patroni documentation, "Patroni REST API")."""
+
+import base64
+import collections.abc
+import http.client
+import json
+import logging
+import typing
+
+from workload import cluster, paths
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 5.0
+SWITCHOVER_TIMEOUT_SECONDS = 30.0
+USER = "patroni"
+
+
+class PatroniError(Exception):
+    """Patroni refused a request, or could not be reached. The text never holds a password."""
+
+
+class Client:
+    """Talks to the Patroni of one address. Reading needs no password; changing does."""
+
+    def __init__(self, address: str, password: str | None = None, port: int = paths.PATRONI_PORT):
+        self._address = address
+        self._password = password
+        self._port = port
+
+    def cluster(self) -> cluster.ClusterView | None:
+        """The cluster as this member sees it; None where Patroni does not answer or knows of no cluster."""
+        try:
+            return cluster.ClusterView.parse(self._request("GET", "/cluster"))
+        except PatroniError:
+            return None
+
+    def configuration(self) -> dict[str, typing.Any] | None:
+        """The dynamic configuration, which all members share; None where there is none yet."""
+        try:
+            return self._request("GET", "/config")
+        except PatroniError:
+            return None
+
+    def change_configuration(self, patch: collections.abc.Mapping[str, typing.Any]) -> None:
+        """Merge `patch` into the dynamic configuration; null removes a key. Raises PatroniError."""
+        self._request("PATCH", "/config", patch)
+
+    def reload(self) -> None:
+        """Make Patroni read its configuration file again. Raises PatroniError."""
+        self._request("POST", "/reload", {})
+
+    def switchover(self, leader: str, candidate: str) -> None:
+        """Ask for `candidate` to take over from `leader`.
+
+        Raises PatroniError where it was refused, and also where the outcome is not known (status 503): read the cluster
+        again in both cases, and do not ask again blindly.
+        """
+        self._request("POST", "/switchover", {"leader": leader, "candidate": candidate}, SWITCHOVER_TIMEOUT_SECONDS)
+
+    def _request(
+        self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_SECONDS
+    ) -> dict[str, typing.Any]:
+        headers = {"Content-Type": "application/json"}
+        if self._password is not None:
+            credentials = base64.b64encode(f"{USER}:{self._password}".encode()).decode()
+            headers["Authorization"] = f"Basic {credentials}"
+        connection = http.client.HTTPConnection(self._address, self._port, timeout=timeout)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise PatroniError(f"Patroni at {self._address} does not answer: {error}") from error
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise PatroniError(f"Patroni at {self._address} answered {response.status}: {text.strip()[:200]}")
+        try:
+            return json.loads(text)
+        except ValueError:
+            return {"message": text}

@@ -1,0 +1,95 @@
+"""The Raft cluster in which Patroni keeps its state: who belongs to it, and the few commands that change that.
+
+Patroni's documentation calls its Raft support deprecated; all that the charm knows of it is in this module.
+Addresses are "host:port", as pysyncobj names its nodes.
+"""
+
+import collections.abc
+import dataclasses
+import logging
+import typing
+
+from workload import paths
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 5.0
+# pysyncobj's status names each partner in a key of its own; its value is the state of the connection.
+_PARTNER_KEY = "partner_node_status_server_"
+_CONNECTED = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class RaftView:
+    """What one node told of the Raft cluster."""
+
+    node: str
+    leader: str | None
+    has_quorum: bool
+    connected: frozenset[str]
+    """Partners that this node has a connection to."""
+    members: frozenset[str]
+    """All members, this node among them."""
+
+    @classmethod
+    def parse(cls, status: collections.abc.Mapping[str, typing.Any]) -> "RaftView":
+        """From the answer to pysyncobj's `status` command. Unknown keys are ignored."""
+        partners = {
+            key.removeprefix(_PARTNER_KEY): value for key, value in status.items() if key.startswith(_PARTNER_KEY)
+        }
+        node = str(status["self"])
+        leader = status.get("leader")
+        return cls(
+            node=node,
+            leader=str(leader) if leader else None,
+            has_quorum=bool(status.get("has_quorum")),
+            connected=frozenset(name for name, value in partners.items() if value == _CONNECTED),
+            members=frozenset({node, *partners}),
+        )
+
+
+def node_address(host: str) -> str:
+    """The Raft node of the unit at `host`."""
+    return f"{host}:{paths.RAFT_PORT}"
+
+
+class Raft:
+    """Asks nodes of the Raft cluster, with the password that they share."""
+
+    def __init__(self, password: str):
+        self._password = password
+
+    def view(self, node: str) -> RaftView | None:
+        """What `node` sees; None where it does not answer (or the password is another one.
+
+        Pysyncobj tells them not apart).
+        """
+        answer = self._execute(node, ["status"])
+        return RaftView.parse(answer) if isinstance(answer, dict) and "self" in answer else None
+
+    def add(self, via: str, node: str) -> bool:
+        """Ask `via` to make `node` a member; whether it did."""
+        return self._succeeded(self._execute(via, ["add", node]))
+
+    def remove(self, via: str, node: str) -> bool:
+        """Ask `via` to take `node` out; whether it did. The Raft leader itself cannot be removed: transfer first."""
+        return self._succeeded(self._execute(via, ["remove", node]))
+
+    def transfer_leadership(self, leader: str, to: str) -> bool:
+        """Ask the Raft leader to let `to` lead; whether it began to."""
+        return self._succeeded(self._execute(leader, ["transfer", to]))
+
+    def _execute(self, node: str, command: list[str]) -> object:
+        # Imported here: it takes time, and most hooks do not ask Raft anything.
+        from pysyncobj import utility
+
+        try:
+            return utility.TcpUtility(self._password, TIMEOUT_SECONDS).executeCommand(node, command)
+        except (utility.UtilityException, OSError) as error:
+            logger.info("Raft node %s did not answer %s: %s", node, command[0], error)
+            return None
+
+    @staticmethod
+    def _succeeded(answer: object) -> bool:
+        # The answer is a text such as "SUCCESS REMOVE host:port" or "FAIL REMOVE host:port".
+        return isinstance(answer, str) and answer.startswith("SUCCESS")

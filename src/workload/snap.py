@@ -1,0 +1,108 @@
+"""The workload's snap: its revision, its hold, its service.
+
+Over charms.operator_libs_linux, with its traps kept in here.
+"""
+
+import dataclasses
+import functools
+import logging
+import subprocess
+
+from charms.operator_libs_linux.v2 import snap as snap_library
+
+from workload import paths
+
+logger = logging.getLogger(__name__)
+
+SNAP_COMMAND = "/usr/bin/snap"
+SYSTEMCTL = "/usr/bin/systemctl"
+SERVICE_TIMEOUT_SECONDS = 120
+
+
+class SnapOperationError(Exception):
+    """snapd could not be reached or refused; the message is snapd's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapState:
+    """What snapd tells of the workload's snap."""
+
+    revision: str | None
+    """None: not installed."""
+    held: bool = False
+
+
+class Snap:
+    """The workload's snap on this machine."""
+
+    def __init__(self, name: str = paths.SNAP):
+        self._name = name
+
+    @functools.cached_property
+    def _client(self) -> snap_library.SnapClient:
+        return snap_library.SnapClient()
+
+    def state(self) -> SnapState:
+        """The installed revision, and whether it is held. Raises SnapOperationError where snapd does not answer."""
+        try:
+            found = next((each for each in self._client.get_installed_snaps() if each["name"] == self._name), None)
+        except (snap_library.SnapAPIError, OSError) as error:
+            raise SnapOperationError(f"snapd does not answer: {error}") from error
+        return SnapState(None) if found is None else SnapState(str(found["revision"]), bool(found.get("hold")))
+
+    def install(self, revision: str) -> None:
+        """Install the snap at that revision. Raises SnapOperationError."""
+        self._ensure(revision)
+
+    def refresh(self, revision: str) -> None:
+        """Refresh the snap to that revision; snapd stops and starts nothing that is already stopped.
+
+        Raises SnapOperationError.
+        """
+        self._ensure(revision)
+
+    def hold(self) -> None:
+        """Keep snapd from refreshing the snap, for ever: only the charm refreshes it. Raises SnapOperationError."""
+        try:
+            self._snap().hold()
+        except snap_library.SnapError as error:
+            raise SnapOperationError(_message(error)) from error
+
+    def start(self) -> None:
+        """Start Patroni, and at each boot from now on. Raises SnapOperationError."""
+        try:
+            self._snap().start([paths.PATRONI_SERVICE], enable=True)
+        except snap_library.SnapError as error:
+            raise SnapOperationError(_message(error)) from error
+
+    def stop(self, disable: bool = False) -> None:
+        """Stop Patroni, which stops its PostgreSQL cleanly first. Raises SnapOperationError."""
+        try:
+            self._snap().stop([paths.PATRONI_SERVICE], disable=disable)
+        except snap_library.SnapError as error:
+            raise SnapOperationError(_message(error)) from error
+
+    def is_running(self) -> bool:
+        """Whether Patroni's service runs."""
+        unit = f"snap.{self._name}.{paths.PATRONI_SERVICE}.service"
+        result = subprocess.run(
+            [SYSTEMCTL, "is-active", "--quiet", unit], timeout=SERVICE_TIMEOUT_SECONDS, check=False, capture_output=True
+        )
+        return result.returncode == 0
+
+    def _snap(self) -> snap_library.Snap:
+        # A fresh cache each time: after a change the old object still tells the old revision.
+        try:
+            return snap_library.SnapCache()[self._name]
+        except (snap_library.SnapError, snap_library.SnapAPIError, OSError) as error:
+            raise SnapOperationError(_message(error)) from error
+
+    def _ensure(self, revision: str) -> None:
+        try:
+            self._snap().ensure(snap_library.SnapState.Latest, revision=revision)
+        except snap_library.SnapError as error:
+            raise SnapOperationError(_message(error)) from error
+
+
+def _message(error: Exception) -> str:
+    return str(getattr(error, "message", "") or error).strip()

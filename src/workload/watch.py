@@ -1,0 +1,69 @@
+"""The service that watches the cluster beside the charm: its systemd unit and its settings."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+from charms.operator_libs_linux.v1 import systemd
+
+from workload import files
+
+ROOT = files.Owner(0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """The observer of one unit."""
+
+    unit: str
+    charm_directory: pathlib.Path
+    systemd_units: pathlib.Path
+
+    @property
+    def service(self) -> str:
+        """The systemd unit's name."""
+        return f"{self.unit.replace('/', '-')}-observer.service"
+
+    @property
+    def _settings_file(self) -> pathlib.Path:
+        # Charm files that the charm's package does not have survive its upgrades.
+        return self.charm_directory / ".observer.json"
+
+    def ensure(self, endpoints: list[str], retry_seconds: float | None) -> None:
+        """Have it run with these settings. retry_seconds.
+
+        Give an event at least that often, while the unit is not settled.
+        """
+        settings = json.dumps({"endpoints": endpoints, "retry_seconds": retry_seconds})
+        files.ensure_file(self._settings_file, settings, ROOT, 0o644)
+        program = self.charm_directory / "src/observer.py"
+        content = "\n".join(
+            [
+                "[Unit]",
+                f"Description=Tells {self.unit} what changes in its PostgreSQL cluster",
+                "[Service]",
+                f"ExecStart=/usr/bin/python3 -I {program} --unit {self.unit} --charm-directory {self.charm_directory}"
+                f" --settings {self._settings_file}",
+                "Restart=always",
+                "RestartSec=5",
+                # Another program after an upgrade of the charm: another unit file, and so a restart.
+                f"Environment=PROGRAM={hashlib.sha256(program.read_bytes()).hexdigest()}",
+                "[Install]",
+                "WantedBy=multi-user.target",
+                "",
+            ]
+        )
+        if files.ensure_file(self.systemd_units / self.service, content, ROOT, 0o644):
+            systemd.daemon_reload()
+            systemd.service_enable(self.service)
+            systemd.service_restart(self.service)
+
+    def remove(self) -> None:
+        """Stop it for good."""
+        if not (self.systemd_units / self.service).exists():
+            return
+        systemd.service_disable("--now", self.service)
+        files.remove(self.systemd_units / self.service)
+        files.remove(self._settings_file)
+        systemd.daemon_reload()
