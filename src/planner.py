@@ -44,8 +44,17 @@ def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
 
 
 def _claim_due(known: facts.Facts) -> bool:
-    """Whether the leader should found the cluster: there is none, and nobody who still is a unit has claimed it."""
-    return known.cluster_id is None and known.bootstrap_unit not in known.numbers
+    """Whether the leader should found the cluster: there is none, and nobody has claimed it who still is a unit.
+
+    Who has claimed it may already have data: a claim is taken over only when Juju itself no longer wants that unit, not
+    when this unit merely does not see it yet.
+    """
+    if known.cluster_id is not None:
+        return False
+    if known.bootstrap_unit is None:
+        return True
+    gone = known.planned is not None and known.bootstrap_unit not in known.planned
+    return known.ready and gone and known.bootstrap_unit not in known.numbers
 
 
 def _install(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
