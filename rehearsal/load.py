@@ -1,0 +1,129 @@
+"""The writer and the checker, run in the network of one of the application's machines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+from rehearsal import deployment, history, readback
+
+Reach = Callable[[Sequence[str]], list[str]]
+"""Turns a command into one that runs where the cluster's addresses can be reached."""
+
+TREE = pathlib.Path(__file__).resolve().parents[1]
+
+
+def in_network_of(machine: str) -> Reach:
+    """Return the way into the network namespace of a machine of the lab."""
+    return lambda command: [sys.executable, "-m", "lab", "netns", machine, "--", *command]
+
+
+class Load:
+    """A client of a cluster: writes, and later reads back."""
+
+    def __init__(
+        self, hosts: Sequence[str], directory: pathlib.Path, passfile: pathlib.Path, reach: Reach = list, **options: str
+    ) -> None:
+        """Be a client of `hosts`.
+
+        Args:
+            hosts: All servers' addresses.
+            directory: Where the writer's records go.
+            passfile: What libpq reads the operator's password from.
+            reach: How to run a command where the hosts can be reached.
+            options: More options of the commands, such as `port`.
+        """
+        self._arguments = [
+            *(f"--host={host}" for host in hosts),
+            f"--user={deployment.USER}",
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
+        self._reach = reach
+        self._environment = {**os.environ, "PGPASSFILE": str(passfile), "PYTHONPATH": str(TREE)}
+        self._records = directory / "writes.jsonl"
+        self._errors = directory / "writer.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._follower = history.Follower(self._records)
+
+    @property
+    def history(self) -> history.History:
+        """What the writer has recorded up to now."""
+        return self._follower.poll()
+
+    def start(self) -> None:
+        """Make the empty table and begin to write.
+
+        Raises:
+            subprocess.CalledProcessError: The table could not be made.
+        """
+        self._call("rehearsal.readback", "--prepare")
+        with self._records.open("wb") as output, self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                self._command("rehearsal.writer"),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=errors,
+                env=self._environment,
+                cwd=TREE,
+            )
+
+    def check(self) -> None:
+        """Raise if the writer has ended by itself.
+
+        Raises:
+            RuntimeError: It has; the text is what it said last.
+        """
+        if self._process and self._process.poll() is not None:
+            raise RuntimeError(f"the writer ended by itself: {self._errors.read_text().strip()[-500:]}")
+
+    def stop(self) -> None:
+        """End the writer; what it has recorded stays."""
+        if self._process is None:
+            return
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def read_back(self) -> list[readback.Copy]:
+        """Read every server's copy and verify its checksums.
+
+        Raises:
+            subprocess.CalledProcessError: It could not be done; its output says why.
+        """
+        return readback.decode(self._call("rehearsal.readback"))
+
+    def _command(self, module: str, *more: str) -> list[str]:
+        return self._reach([sys.executable, "-m", module, *self._arguments, *more])
+
+    def _call(self, module: str, *more: str) -> str:
+        completed = subprocess.run(
+            self._command(module, *more),
+            stdout=subprocess.PIPE,
+            env=self._environment,
+            cwd=TREE,
+            text=True,
+            timeout=600,
+            check=True,
+        )
+        return completed.stdout
+
+
+@contextlib.contextmanager
+def passfile(password: str) -> Iterator[pathlib.Path]:
+    """Give the password in a file as libpq wants it, for its owner's eyes only, as long as the context lasts."""
+    with tempfile.NamedTemporaryFile("w", prefix="rehearsal-", suffix=".pgpass") as file:  # made with mode 0600
+        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+        file.write(f"*:*:*:*:{escaped}\n")
+        file.flush()
+        yield pathlib.Path(file.name)
