@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from lab.controller.tools import errors, flags, registry
+from lab.controller.tools import errors, registry
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 RESERVED = ("stdout", "stdout-encoding", "stderr", "stderr-encoding")
@@ -70,5 +70,3 @@ def action_log(invocation: registry.Invocation) -> None:
         raise errors.UsageError("no message specified")
     invocation.context.require_action()
     invocation.context.log_action(" ".join(invocation.arguments))
-
-

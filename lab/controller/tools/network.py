@@ -12,9 +12,7 @@ from lab.controller.tools import errors, flags, ports, registry, relations
     "Get network config.",
     "<binding-name> [--ingress-address] [--bind-address] [--egress-subnets]",
     flags.Option(("primary-address",), "(deprecated) get the primary address for the binding", switch=True),
-    flags.Option(
-        ("bind-address",), "get the address for the binding on which the unit should listen", switch=True
-    ),
+    flags.Option(("bind-address",), "get the address for the binding on which the unit should listen", switch=True),
     flags.Option(("ingress-address",), "get the ingress address for the binding", switch=True),
     flags.Option(("egress-subnets",), "get the egress subnets for the binding", switch=True),
     relations.RELATION,
@@ -61,9 +59,7 @@ def unit_get(invocation: registry.Invocation) -> str:
 
 _PORT_OPTIONS = (
     flags.Option(("format",), "deprecated format flag"),
-    flags.Option(
-        ("endpoints",), "a comma-delimited list of application endpoints to target with this operation"
-    ),
+    flags.Option(("endpoints",), "a comma-delimited list of application endpoints to target with this operation"),
 )
 _PORT_USAGE = "<port>[/<protocol>] or <from>-<to>[/<protocol>] or icmp"
 
@@ -101,9 +97,7 @@ def close_port(invocation: registry.Invocation) -> None:
     "opened-ports",
     "List all ports or port ranges opened by the unit.",
     "",
-    flags.Option(
-        ("endpoints",), "display the list of target application endpoints for each port range", switch=True
-    ),
+    flags.Option(("endpoints",), "display the list of target application endpoints for each port range", switch=True),
     formats=registry.SMART,
 )
 def opened_ports(invocation: registry.Invocation) -> list[str]:
@@ -122,5 +116,3 @@ def opened_ports(invocation: registry.Invocation) -> list[str]:
             line += " (*)" if "" in names else f" ({', '.join(sorted(names))})"
         lines.append(line)
     return lines
-
-

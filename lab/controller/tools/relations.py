@@ -13,6 +13,7 @@ from lab.controller.tools import errors, flags, registry
 
 if typing.TYPE_CHECKING:
     from lab.controller import context as hook_context
+    from lab.controller.tools import views
 
 UNIT = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*/(0|[1-9][0-9]*)")
 APPLICATION = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*")
@@ -28,7 +29,7 @@ def _relation_id(context: hook_context.HookContext, value: str) -> int:
 RELATION = flags.Option(("relation", "r"), "Specify a relation by id", convert=_relation_id)
 
 
-def relation_of(invocation: registry.Invocation) -> hook_context.RelationView:
+def relation_of(invocation: registry.Invocation) -> views.Relation:
     """The relation that was asked for, or the one that the hook is about.
 
     Raises:

@@ -8,7 +8,7 @@ import typing
 from lab.controller.tools import errors, flags, registry
 
 if typing.TYPE_CHECKING:
-    from lab.controller import context as hook_context
+    from lab.controller.entities import statuses
 
 SETTABLE = ("maintenance", "blocked", "waiting", "active")
 
@@ -70,7 +70,7 @@ def status_get(invocation: registry.Invocation) -> object:
     return {"application-status": details}
 
 
-def _details(status: hook_context.StatusView, include_data: bool) -> dict[str, object]:
+def _details(status: statuses.Status, include_data: bool) -> dict[str, object]:
     details: dict[str, object] = {"status": status.status}
     if include_data:
         details["message"] = status.message
