@@ -29,17 +29,18 @@ class Verified:
     bytes: int
 
 
-def verify(conninfo: str) -> Verified:
+def verify(conninfo: str, *, user: str) -> Verified:
     """Read a whole base backup of the server and throw it away.
 
     Args:
-        conninfo: A server and a user who may replicate. What must be reached is that one server, so one host only.
+        conninfo: One server.
+        user: Who may replicate, and connects in place of the user that `conninfo` names.
 
     Raises:
         ChecksumFailure: The server found a block whose checksum is wrong.
         psycopg.OperationalError: The server cannot be reached or refuses.
     """
-    replication = psycopg.conninfo.make_conninfo(conninfo, replication="true")
+    replication = psycopg.conninfo.make_conninfo(conninfo, user=user, replication="true")
     connection = pq.PGconn.connect(replication.encode())
     try:
         if connection.status != pq.ConnStatus.OK:

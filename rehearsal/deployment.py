@@ -9,8 +9,10 @@ import re
 import jubilant
 
 SECRET_LABEL = "system-users"  # noqa: S105  # a label, not a secret
-SECRET_KEY = "operator-password"  # noqa: S105
 USER = "operator"
+"""The administrator, a superuser of the database."""
+REPLICATION_USER = "replication"
+"""Who may take base backups."""
 SNAP = "charmed-postgresql"
 
 _RESUME = re.compile(r"Check units >=(\d+) are healthy & run `resume-refresh` on unit (\d+)")
@@ -119,13 +121,14 @@ class Deployment:
             found[unit] = listed[-1].split()[2]
         return found
 
-    def password(self) -> str:
-        """Return the operator's password from the application's secret.
+    def passwords(self) -> dict[str, str]:
+        """Return the passwords of the administrator and of the replication user from the application's secret.
 
         Raises:
             LookupError: The application has no such secret.
         """
         for secret in self.juju.secrets():
             if secret.label == SECRET_LABEL and secret.owner == self.application:
-                return self.juju.show_secret(secret.uri, reveal=True).content[SECRET_KEY]
+                content = self.juju.show_secret(secret.uri, reveal=True).content
+                return {user: content[f"{user}-password"] for user in (USER, REPLICATION_USER)}
         raise LookupError(f"{self.application} has no secret with the label {SECRET_LABEL}")

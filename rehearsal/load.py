@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rehearsal import deployment, history, readback
 
@@ -27,14 +27,19 @@ class Load:
     """A client of a cluster: writes, and later reads back."""
 
     def __init__(
-        self, hosts: Sequence[str], directory: pathlib.Path, passfile: pathlib.Path, reach: Reach = list, **options: str
+        self,
+        hosts: Sequence[str],
+        directory: pathlib.Path,
+        passwords: pathlib.Path,
+        reach: Reach = list,
+        **options: str,
     ) -> None:
         """Be a client of `hosts`.
 
         Args:
             hosts: All servers' addresses.
             directory: Where the writer's records go.
-            passfile: What libpq reads the operator's password from.
+            passwords: The file that libpq reads passwords from, as `passfile` makes it.
             reach: How to run a command where the hosts can be reached.
             options: More options of the commands, such as `port`.
         """
@@ -44,7 +49,7 @@ class Load:
             *(f"--{name}={value}" for name, value in options.items()),
         ]
         self._reach = reach
-        self._environment = {**os.environ, "PGPASSFILE": str(passfile), "PYTHONPATH": str(TREE)}
+        self._environment = {**os.environ, "PGPASSFILE": str(passwords), "PYTHONPATH": str(TREE)}
         self._records = directory / "writes.jsonl"
         self._errors = directory / "writer.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,10 +125,11 @@ class Load:
 
 
 @contextlib.contextmanager
-def passfile(password: str) -> Iterator[pathlib.Path]:
-    """Give the password in a file as libpq wants it, for its owner's eyes only, as long as the context lasts."""
+def passfile(passwords: Mapping[str, str]) -> Iterator[pathlib.Path]:
+    """Give each user's password in a file as libpq wants it, for its owner's eyes only, while the context lasts."""
     with tempfile.NamedTemporaryFile("w", prefix="rehearsal-", suffix=".pgpass") as file:  # made with mode 0600
-        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
-        file.write(f"*:*:*:*:{escaped}\n")
+        for user, password in passwords.items():
+            escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+            file.write(f"*:*:*:{user}:{escaped}\n")
         file.flush()
         yield pathlib.Path(file.name)

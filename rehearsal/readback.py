@@ -53,12 +53,15 @@ def prepare(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT) -> 
                 connection.execute(statement.encode())
 
 
-def read(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT, patience: float = 60) -> list[Copy]:
+def read(
+    hosts: Sequence[str], *, user: str, replication_user: str, port: int = postgresql.PORT, patience: float = 60
+) -> list[Copy]:
     """Read every server's copy, the primary's first, each at least as new as the primary's is at the beginning.
 
     Args:
         hosts: All servers of the cluster.
         user: A superuser.
+        replication_user: A user who may take base backups.
         port: The port of each.
         patience: Seconds that a standby has for replaying what the primary had at the beginning.
 
@@ -77,11 +80,11 @@ def read(hosts: Sequence[str], *, user: str, port: int = postgresql.PORT, patien
             postgresql.conninfo([host], user=user, port=port, database="postgres"), str(position), patience
         )
         with psycopg.connect(postgresql.conninfo([host], user=user, port=port), autocommit=True) as connection:
-            copies.append(_read_copy(connection, host))
+            copies.append(_read_copy(connection, host, replication_user))
     return copies
 
 
-def _read_copy(connection: psycopg.Connection, host: str) -> Copy:
+def _read_copy(connection: psycopg.Connection, host: str, replication_user: str) -> Copy:
     standby = bool(_scalar(connection, "SELECT pg_is_in_recovery()"))
     # A standby's own checkpoint is a restartpoint: it moves the start of its base backup behind all that was written.
     connection.execute("CHECKPOINT")
@@ -93,7 +96,7 @@ def _read_copy(connection: psycopg.Connection, host: str) -> Copy:
         problem = "data checksums are off"
     else:
         try:
-            verified = basebackup.verify(connection.info.dsn).bytes
+            verified = basebackup.verify(connection.info.dsn, user=replication_user).bytes
         except basebackup.ChecksumFailure as error:
             problem = str(error)
     return Copy(host, not standby, int(str(timeline)), sequences, verified, problem)
@@ -142,13 +145,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m rehearsal.readback", description=__doc__)
     parser.add_argument("--host", action="append", required=True, help="a server; give it once for each")
     parser.add_argument("--port", type=int, default=postgresql.PORT)
-    parser.add_argument("--user", required=True)
+    parser.add_argument("--user", required=True, help="a superuser")
+    parser.add_argument("--replication-user", default="replication", help="who may take base backups")
     parser.add_argument("--prepare", action="store_true", help="make the empty table instead of reading it")
     options = parser.parse_args(arguments)
     if options.prepare:
         prepare(options.host, user=options.user, port=options.port)
         return
-    print(json.dumps([dataclasses.asdict(copy) for copy in read(options.host, user=options.user, port=options.port)]))
+    copies = read(options.host, user=options.user, replication_user=options.replication_user, port=options.port)
+    print(json.dumps([dataclasses.asdict(copy) for copy in copies]))
 
 
 if __name__ == "__main__":

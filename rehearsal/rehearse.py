@@ -1,7 +1,7 @@
 """The rehearsal itself: deploy, refresh halfway, roll back, refresh, and prove that nothing was lost.
 
-The rollback comes while the first refresh is under way, since that is when charm-refresh allows one: a refresh that every
-unit has completed is the new state, and going back from there is a downgrade, which it refuses.
+The rollback comes while the first refresh is under way, since that is when charm-refresh allows one: a refresh that
+every unit has completed is the new state, and going back from there is a downgrade, which it refuses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import jubilant
 
-from rehearsal import charms, deployment, load, progress, readback, report
+from rehearsal import charms, deployment, history, load, progress, readback, report
 
 POLL = 1.0
 """Seconds between two looks at the status."""
@@ -83,14 +83,14 @@ class Rehearsal:
                 self._refreshes(old, new)
                 self._write()
             except FAILURES as error:
-                problems.append(f"{self._steps[-1].name}: {_text(error)}")
+                problems.append(f"{self._steps[-1].name}: {text(error)}")
             if self._load:
                 self._load.stop()
                 try:
                     copies = self._read_back()
                 except FAILURES as error:
-                    problems.append(f"read back: {_text(error)}")
-            recorded = self._load.history if self._load else report.history.History()
+                    problems.append(f"read back: {text(error)}")
+            recorded = self._load.history if self._load else history.History()
         return report.conclude(self._steps, recorded, copies, [*problems, *self._unwell()])
 
     def _deploy(self, charm: Charm) -> None:
@@ -203,7 +203,7 @@ class Rehearsal:
         try:
             status = self._application.status()
         except jubilant.CLIError as error:
-            return [_text(error)]
+            return [text(error)]
         if self._application.application not in status.apps:
             return ["there is no application"]
         return [
@@ -224,7 +224,7 @@ class Rehearsal:
             self._shown.end()
 
 
-def _text(error: Exception) -> str:
+def text(error: Exception) -> str:
     """Return an error in one line, with what a command said."""
     said = getattr(error, "stderr", None)
     return f"{error}".strip().splitlines()[0] + (f": {said.strip()}" if isinstance(said, str) and said.strip() else "")

@@ -134,6 +134,7 @@ def servers(
     )
     primary.initialise()
     primary.start()
+    primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{PASSWORD}'")
     standby.clone(primary)
     standby.start()
     yield [primary, standby]

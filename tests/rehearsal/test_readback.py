@@ -6,7 +6,6 @@ import itertools
 
 import conftest
 import psycopg
-import psycopg.conninfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from rehearsal import basebackup, postgresql, readback
 
 def read(servers: list[conftest.Server], **options: float) -> list[readback.Copy]:
     hosts = [server.host for server in servers]
-    return readback.read(hosts, user="operator", port=servers[0].port, **options)
+    return readback.read(hosts, user="operator", replication_user="replication", port=servers[0].port, **options)
 
 
 def conninfo(server: conftest.Server) -> str:
@@ -104,7 +103,7 @@ def test_checksums_that_are_off_are_a_problem(table: list[conftest.Server]) -> N
 def test_verification_without_the_right_to_replicate_is_an_error(table: list[conftest.Server]) -> None:
     table[0].query(f"CREATE USER other PASSWORD '{conftest.PASSWORD}'")
     with pytest.raises(psycopg.OperationalError):
-        basebackup.verify(psycopg.conninfo.make_conninfo(conninfo(table[0]), user="other"))
+        basebackup.verify(conninfo(table[0]), user="other")
 
 
 @pytest.mark.postgresql

@@ -1,0 +1,7 @@
+"""`python -m rehearsal`."""
+
+import sys
+
+from rehearsal import cli
+
+sys.exit(cli.main())

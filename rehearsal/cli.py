@@ -1,0 +1,171 @@
+"""The command line: `python -m rehearsal`, which `make rehearse` calls."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import jubilant
+import rich.console
+
+from rehearsal import charms, deployment, load, progress, rehearse, report
+
+TREE = load.TREE
+MODEL = "rehearsal"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rehearse; return 0 only if nothing was wrong."""
+    options = _parse(arguments)
+    # SIGTERM is to leave as little behind as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = rich.console.Console(highlight=False)
+    use_lab_commands()
+    with progress.Progress(console, options.application) as shown:
+        try:
+            old, new = pack(shown, options.report / "charms")
+            result = run(shown, options, old, new)
+        except (*rehearse.FAILURES, OSError) as error:
+            shown.say(rehearse.text(error))
+            return 1
+    result.save(options.report / "rehearsal.json")
+    console.print(report.table(result))
+    console.print(f"Everything that was recorded is in {options.report}.")
+    if result.problems:
+        console.print("[bold red]The rehearsal failed:[/]")
+        for problem in result.problems:
+            console.print(f"- {problem}", markup=False)
+    else:
+        verified = sum(copy.verified_bytes for copy in result.copies) / 2**20
+        console.print(
+            "[green]All units are active, every acknowledged write is on every unit, and the checksums of "
+            f"{verified:.0f} MiB hold.[/]"
+        )
+    if options.keep:
+        console.print(look_around(options.application), markup=False, soft_wrap=True)
+    return 1 if result.problems else 0
+
+
+def use_lab_commands() -> None:
+    """Put the lab's `juju` and `charmcraft` first on PATH, and let no other controller's variables interfere."""
+    os.environ["PATH"] = f"{TREE / 'lab' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    for variable in ("JUJU_DATA", "JUJU_MODEL", "JUJU_CONTROLLER"):
+        os.environ.pop(variable, None)
+
+
+def pack(shown: progress.Progress, directory: pathlib.Path) -> tuple[rehearse.Charm, rehearse.Charm]:
+    """Pack the earlier and the present version.
+
+    Raises:
+        subprocess.CalledProcessError: Packing failed.
+    """
+    packed: list[rehearse.Charm] = []
+    for version in (charms.EARLIER, charms.pinned(TREE)):
+        shown.begin(f"pack {version.charm}")
+        packed.append(rehearse.Charm(charms.pack(TREE, version, directory), version))
+        shown.end()
+    return packed[0], packed[1]
+
+
+def run(
+    shown: progress.Progress, options: argparse.Namespace, old: rehearse.Charm, new: rehearse.Charm
+) -> report.Result:
+    """Rehearse in a lab of its own.
+
+    Raises:
+        subprocess.CalledProcessError: The lab does not start.
+        jubilant.CLIError: The model cannot be made.
+    """
+    juju = jubilant.Juju(model=MODEL)
+    application = deployment.Deployment(juju, options.application)
+
+    @contextlib.contextmanager
+    def client() -> Iterator[load.Load]:
+        hosts = list(application.addresses().values())
+        with load.passfile(application.passwords()) as passwords:
+            reach = load.in_network_of(application.machine())
+            yield load.Load(hosts, options.report, passwords, reach)
+
+    options.report.mkdir(parents=True, exist_ok=True)
+    settings = rehearse.Options(units=options.units, patience=options.patience)
+    with lab(shown, keep=options.keep):
+        juju.add_model(MODEL)
+        result = rehearse.Rehearsal(application, shown, client, settings).run(old, new)
+        if result.problems:
+            diagnose(juju, options.report)
+        return result
+
+
+@contextlib.contextmanager
+def lab(shown: progress.Progress, *, keep: bool) -> Iterator[None]:
+    """Have a lab up; take it down in the end unless it is to be kept.
+
+    Raises:
+        subprocess.CalledProcessError: It does not start.
+    """
+    shown.begin("start the lab")
+    try:
+        _lab("up")
+        shown.end()
+        yield
+    finally:
+        if not keep:
+            shown.begin("end the lab")
+            _lab("down")
+            shown.end()
+
+
+def _lab(*arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "lab", *arguments], cwd=TREE, stdout=subprocess.DEVNULL, timeout=1800, check=True
+    )
+
+
+def diagnose(juju: jubilant.Juju, directory: pathlib.Path) -> None:
+    """Keep what Juju can tell about a failure beside the report."""
+    for name, command in {
+        "status.txt": ["status", "--relations", "--storage"],
+        "debug.log": ["debug-log", "--replay", "--no-tail"],
+    }.items():
+        with contextlib.suppress(jubilant.CLIError):
+            (directory / name).write_text(juju.cli(*command))
+
+
+def look_around(application: str) -> str:
+    """Return how a person goes on in a lab that was kept."""
+    name = os.environ.get("LAB_NAME", "lab")
+    unit = f"{application}/0"
+    bin_directory = shlex.quote(str(TREE / "lab" / "bin"))
+    python = shlex.quote(sys.executable)
+    return f"""
+The lab is still up. To look around:
+  export LAB_NAME={name} PATH={bin_directory}:"$PATH"
+  juju status --watch 2s
+  juju run {unit} get-cluster-status
+  juju ssh {unit}
+  juju ssh {unit} sudo charmed-postgresql.psql -U {deployment.USER} -d rehearsal -c "'select count(*) from writes'"
+  juju debug-log
+To end it:
+  {python} -m lab down"""  # noqa: S608  # for people to read
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m rehearsal", description=rehearse.__doc__)
+    parser.add_argument("--units", type=int, default=3, help="units to deploy, 1 to 9 (default: %(default)s)")
+    parser.add_argument("--application", default="postgresql-machine", help="its name (default: %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="leave the lab up in the end")
+    parser.add_argument(
+        "--report", type=pathlib.Path, default=pathlib.Path("report"), help="directory for what is found"
+    )
+    parser.add_argument("--patience", type=float, default=600, help="seconds that a step may take")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.units <= 9:
+        parser.error("--units: 1 to 9 are possible")
+    return options
