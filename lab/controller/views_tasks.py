@@ -1,4 +1,4 @@
-"""`juju show-task`, `show-operation` and `operations`. Times stay in RFC 3339; each client shows them in its own way."""
+"""`juju show-task`, `show-operation` and `operations`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What every command shares: its declaration, and the invocation that its function gets.
 
-A command is a function of one `Invocation`, declared with `define`. Exit statuses are Juju's: 2 where the command line is
-wrong, 1 where the command fails, 0 otherwise.
+A command is a function of one `Invocation`, declared with `define`. Exit statuses are Juju's: 2 where the command line
+is wrong, 1 where the command fails, 0 otherwise.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ def _directive(name: str, text: str) -> dict[str, typing.Any]:
             message = f'cannot parse storage directives for storage "{name}": unrecognized storage directive "{part}"'
             raise command.UsageError(message)
     if result.get("count") == 0:
-        raise command.UsageError(f'cannot parse storage directives for storage "{name}": count must be greater than zero')
+        raise command.UsageError(
+            f'cannot parse storage directives for storage "{name}": count must be greater than zero'
+        )
     return result
 
 
@@ -93,7 +95,9 @@ def placement(text: str) -> list[str]:
     found = [word for word in text.split(",") if word]
     for word in found:
         if not names.is_machine(word):
-            raise command.UsageError(f'unsupported placement directive "{word}": the lab places units on machines by number')
+            raise command.UsageError(
+                f'unsupported placement directive "{word}": the lab places units on machines by number'
+            )
     return found
 
 

@@ -1,8 +1,8 @@
 """Options as Go's gnuflag reads them, which Juju uses.
 
-`--name value`, `--name=value`, `-n value`, `-n3`, bundled one-letter booleans, options and arguments in any order, `--`
-ends the options. A boolean never takes the next word as its value. argparse abbreviates names, bundles otherwise and has
-messages of its own, so it cannot stand in.
+`--name value`, `--name=value`, `-n value`, `-n3`, bundled one-letter booleans, options and arguments in any order; `--`
+ends the options. A boolean never takes the next word as its value. argparse abbreviates names, bundles otherwise and
+has messages of its own, so it cannot stand in.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Parser:
         name, equals, value = word[2:].partition("=")
         if not name or name.startswith("-"):
             raise FlagError(f"bad flag syntax: {word}")
-        flag = self._find(name)
+        flag = self._find(name, f"--{name}")
         if flag.kind == "boolean":
             self._assign(flag, name, value if equals else "true")
         else:
@@ -221,7 +221,7 @@ class Parser:
         letters = word[1:]
         while letters:
             name, letters = letters[0], letters[1:]
-            flag = self._find(name)
+            flag = self._find(name, f"-{name}")
             if flag.kind != "boolean":
                 self._assign(flag, name, letters.removeprefix("=") if letters else self._next(name))
                 return
@@ -230,12 +230,12 @@ class Parser:
                 return
             self._assign(flag, name, "true")
 
-    def _find(self, name: str) -> Flag:
+    def _find(self, name: str, typed: str) -> Flag:
         flag = self._by_name.get(name)
         if flag is None:
             if name in HELP:
                 raise HelpRequested
-            raise FlagError(f"option provided but not defined: {dashed(name)}")
+            raise FlagError(f"option provided but not defined: {typed}")
         return flag
 
     def _next(self, name: str) -> str:

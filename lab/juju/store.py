@@ -6,7 +6,6 @@ import collections.abc
 import dataclasses
 import os
 import pathlib
-import tempfile
 import typing
 
 DEFAULT_CONTROLLER = "lab"
@@ -90,7 +89,6 @@ class ClientStore:
         content.setdefault("controllers", {})
         content["controllers"] = {**(content["controllers"] or {}), self.controller: entry}
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, temporary = tempfile.mkstemp(dir=self.directory, prefix=".models-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yaml.safe_dump(content, file)
-        pathlib.Path(temporary).replace(self.directory / "models.yaml")
+        temporary = self.directory / f".models-{os.getpid()}.yaml"
+        temporary.write_text(yaml.safe_dump(content), encoding="utf-8")
+        temporary.replace(self.directory / "models.yaml")

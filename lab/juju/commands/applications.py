@@ -82,15 +82,23 @@ _EXPOSE_FLAGS = (
 )
 
 
-@command.define("expose", "Makes an application publicly available over the network.", usage="<application name>",
-                options=_EXPOSE_FLAGS)
+@command.define(
+    "expose",
+    "Makes an application publicly available over the network.",
+    usage="<application name>",
+    options=_EXPOSE_FLAGS,
+)
 def expose(invocation: command.Invocation) -> None:
     """Mark an application as exposed."""
     _expose(invocation, "expose")
 
 
-@command.define("unexpose", "Removes public availability over the network for an application.",
-                usage="<application name>", options=_EXPOSE_FLAGS[:1])
+@command.define(
+    "unexpose",
+    "Removes public availability over the network for an application.",
+    usage="<application name>",
+    options=_EXPOSE_FLAGS[:1],
+)
 def unexpose(invocation: command.Invocation) -> None:
     """Mark an application as not exposed."""
     _expose(invocation, "unexpose")
@@ -176,8 +184,9 @@ def _applications_table(invocation: command.Invocation, found: dict[str, typing.
     for name, details in found.items():
         constraints = " ".join(f"{key}={value}" for key, value in details["constraints"].items())
         booleans = (str(details[key]).lower() for key in ("principal", "exposed", "remote"))
-        table.add(name, details["charm"], details["base"], details.get("channel", ""), constraints, *booleans,
-                  details["life"])
+        table.add(
+            name, details["charm"], details["base"], details.get("channel", ""), constraints, *booleans, details["life"]
+        )
     return table.render()
 
 

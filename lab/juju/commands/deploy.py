@@ -35,8 +35,8 @@ from lab.juju.commands import settings_files
 def deploy(invocation: command.Invocation) -> None:
     """Deploy a charm.
 
-    The charm is a `.charm` file or an unpacked charm's directory (a path starting with `.` or `/`), or the name of a charm
-    in the lab's local Charmhub.
+    The charm is a `.charm` file or an unpacked charm's directory (a path starting with `.` or `/`), or the name of a
+    charm in the lab's local Charmhub.
     """
     request = _request(invocation)
     if invocation.options.on("dry-run"):
@@ -62,9 +62,7 @@ def _request(invocation: command.Invocation) -> dict[str, typing.Any]:
     if options.number("n") < 0:
         raise command.UsageError("--num-units must be a positive integer")
     if options.given("revision") and not options.text("channel") and not _is_path(charm):
-        raise command.UsageError(
-            "when using --revision option, you must also use --channel option"
-        )
+        raise command.UsageError("when using --revision option, you must also use --channel option")
     return {
         "charm": _charm(invocation, charm),
         "application": application or None,
@@ -89,7 +87,7 @@ def _is_path(charm: str) -> bool:
 def _charm(invocation: command.Invocation, charm: str) -> str:
     """What the controller is asked for: an absolute path, or a name of the local Charmhub."""
     if not _is_path(charm):
-        if pathlib.Path(charm).exists() and "/" in charm or charm.endswith(".charm"):
+        if ("/" in charm and pathlib.Path(charm).exists()) or charm.endswith(".charm"):
             message = f'The charm or bundle "{charm}" is ambiguous: prefix a path with "./"'
             raise command.CommandError(message)
         return charm.removeprefix("ch:")

@@ -67,7 +67,9 @@ def _show(invocation: command.Invocation, key: str) -> None:
     if not key:
         shown = {name: {"value": entry["Value"], "source": entry["Source"]} for name, entry in values.items()}
         # Juju's JSON has the names of Go's fields here, its YAML has not.
-        invocation.show(values if invocation.format == "json" else shown, tabular=lambda value: _table(invocation, value))
+        invocation.show(
+            values if invocation.format == "json" else shown, tabular=lambda value: _table(invocation, value)
+        )
         return
     if key not in values:
         raise command.CommandError(f'"{key}" is not a key of the currently targeted model: "{invocation.model}"')

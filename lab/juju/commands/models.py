@@ -18,7 +18,9 @@ _POLL = 0.2
     usage="<model name> [cloud|region|(cloud/region)]",
     scope="controller",
     options=(
-        flags.repeated("config", usage="Path to YAML model configuration file or individual options (--config key=value)"),
+        flags.repeated(
+            "config", usage="Path to YAML model configuration file or individual options (--config key=value)"
+        ),
         flags.text("credential", usage="Accepted and ignored: the lab's cloud needs none"),
         flags.boolean("no-switch", usage="Do not switch to the newly created model"),
         flags.text("owner", usage="The owner of the new model if not the current user"),
@@ -69,9 +71,7 @@ def list_models(invocation: command.Invocation) -> None:
     found = _remember(invocation)
     current = invocation.store.current_model
     shown = {
-        "models": [
-            times.localize({key: value for key, value in model.items() if key != "sla"}) for model in found
-        ]
+        "models": [times.localize({key: value for key, value in model.items() if key != "sla"}) for model in found]
     }
     if current:
         shown["current-model"] = current  # pyright: ignore[reportArgumentType]
@@ -246,4 +246,3 @@ def switch(invocation: command.Invocation) -> None:
     _remember(invocation)
     invocation.store.select(details["short-name"])
     invocation.inform(f"{before} -> {after}")
-
