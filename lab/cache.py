@@ -30,13 +30,14 @@ def digest(inputs: Mapping[str, Input]) -> str:
     """Return the hash of named inputs: text, bytes, or the content of files and directories.
 
     A file counts with its content and its permission bits, a directory with all that is below it, a symbolic link with
-    its target. Where a path lies does not count.
+    its target. Where a path lies does not count, nor what Python compiles beside its sources.
     """
     total = hashlib.sha256()
     for name in sorted(inputs):
         value = inputs[name]
         if isinstance(value, pathlib.Path):
-            parts = [value, *sorted(value.rglob("*"))] if value.is_dir() else [value]
+            below = sorted(value.rglob("*")) if value.is_dir() else []
+            parts = [value, *(part for part in below if "__pycache__" not in part.parts)]
             for part in parts:
                 _add(total, f"{name}:{part.relative_to(value)}".encode(), _content(part))
         else:
@@ -61,6 +62,11 @@ def ensure(
     key = digest(inputs)
     entry = cache / kind / key
     entry.parent.mkdir(parents=True, exist_ok=True)
+    # First together with those that hold the entry: a lab that is up must not keep others from using it.
+    with _locked(_lock_file(entry), fcntl.LOCK_SH):
+        if entry.is_dir():
+            os.utime(entry)
+            return entry
     with _locked(_lock_file(entry)):
         if not entry.is_dir():
             _build(entry, build)
@@ -163,10 +169,10 @@ def _lock_file(entry: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def _locked(path: pathlib.Path, *, wait: bool = True) -> Iterator[None]:
+def _locked(path: pathlib.Path, lock: int = fcntl.LOCK_EX) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, lock)
         yield
     finally:
         os.close(descriptor)
