@@ -119,7 +119,7 @@ def _row(step: Step, recorded: history.History, lost: set[int] | None) -> Row:
 
 def table(result: Result) -> rich.table.Table:
     """Return the rows as they are shown to people."""
-    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, show_footer=True)
+    shown = rich.table.Table(box=rich.box.SIMPLE, show_footer=True)
     shown.add_column("Step", "Total")
     shown.add_column("Seconds", f"{sum(row.seconds for row in result.rows):.1f}", justify="right")
     for heading, key, style in [

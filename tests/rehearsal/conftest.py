@@ -5,97 +5,13 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-
-PASSWORD = "of a server that lives for one test"
-
-
-class Server:
-    """One PostgreSQL server in a directory of its own, at an address of its own on the loopback interface."""
-
-    def __init__(self, binaries: pathlib.Path, directory: pathlib.Path, host: str, port: int) -> None:
-        self.binaries = binaries
-        self.directory = directory
-        self.host = host
-        self.port = port
-
-    def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        # PostgreSQL refuses to run as root; its output goes to a file, since a server keeps a pipe open.
-        environment = {
-            "LD_LIBRARY_PATH": str(self.binaries.parent / "lib"),
-            "LC_ALL": "C.UTF-8",
-            "PGPASSFILE": str(self.directory.parent / "passfile"),
-        }
-        with (self.directory.parent / "output").open("a+") as output:
-            position = output.tell()
-            completed = subprocess.run(
-                [self.binaries / program, *arguments],
-                user="nobody",
-                group="nogroup",
-                extra_groups=[],
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=60,
-                check=False,
-            )
-            output.seek(position)
-            text = output.read()
-        if check and completed.returncode:
-            raise AssertionError(f"{program} failed: {text}")
-        return subprocess.CompletedProcess(completed.args, completed.returncode, text)
-
-    def initialise(self) -> None:
-        passwords = self.directory.parent / "password"
-        passwords.write_text(PASSWORD)
-        self.run(
-            "initdb",
-            *("-D", str(self.directory), "--username=operator", "--auth=scram-sha-256", "--data-checksums"),
-            *(f"--pwfile={passwords}", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"),
-        )
-
-    def clone(self, source: Server) -> None:
-        """Become a standby of `source`."""
-        self.run(
-            "pg_basebackup",
-            *("-D", str(self.directory), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
-            *("-d", f"host={source.host} port={source.port} user=operator application_name=standby"),
-        )
-
-    def start(self) -> None:
-        settings = (
-            f"-c port={self.port} -c listen_addresses={self.host} -c unix_socket_directories='' "
-            "-c fsync=off -c shared_buffers=16MB -c autovacuum=off"
-        )
-        log = str(self.directory.parent / "log")
-        self.run("pg_ctl", "start", "-D", str(self.directory), "-w", "-t", "30", "-l", log, "-o", settings)
-
-    def stop(self, mode: str = "fast", *, check: bool = True) -> None:
-        self.run("pg_ctl", "stop", "-D", str(self.directory), "-w", "-t", "30", "-m", mode, check=check)
-
-    def promote(self) -> None:
-        self.run("pg_ctl", "promote", "-D", str(self.directory), "-w", "-t", "30")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server and each of its processes."""
-        main = int((self.directory / "postmaster.pid").read_text().split()[0])
-        children = pathlib.Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        for pid in [main, *map(int, children)]:
-            subprocess.run(["kill", f"-{number.value}", str(pid)], check=True, timeout=10)
-
-    def query(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
-        with psycopg.connect(
-            host=self.host, port=self.port, user="operator", password=PASSWORD, dbname=database, autocommit=True
-        ) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+import server
 
 
 @pytest.fixture(scope="session")
@@ -112,12 +28,12 @@ def postgresql_binaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pa
 
 
 @pytest.fixture
-def servers(
+def cluster(
     postgresql_binaries: pathlib.Path, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
-) -> Iterator[list[Server]]:
+) -> Iterator[list[server.Server]]:
     """A primary and its standby; the operator's password is in PGPASSFILE."""
     passfile = tmp_path / "passfile"
-    passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
+    passfile.write_text(f"*:*:*:*:{server.PASSWORD}\n")
     passfile.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(passfile))
     directories = [pathlib.Path(tempfile.mkdtemp(prefix="rehearsal-server-")) for _ in range(2)]
@@ -129,16 +45,16 @@ def servers(
         probe.bind(("127.0.0.11", 0))
         port: int = probe.getsockname()[1]
     primary, standby = (
-        Server(postgresql_binaries, directory / "data", host, port)
+        server.Server(postgresql_binaries, directory / "data", host, port)
         for directory, host in zip(directories, ["127.0.0.11", "127.0.0.12"], strict=True)
     )
     primary.initialise()
     primary.start()
-    primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{PASSWORD}'")
+    primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{server.PASSWORD}'")
     standby.clone(primary)
     standby.start()
     yield [primary, standby]
-    for server in [standby, primary]:
-        server.stop("immediate", check=False)
+    for one in [standby, primary]:
+        one.stop("immediate", check=False)
     for directory in directories:
         shutil.rmtree(directory)

@@ -11,29 +11,29 @@ import subprocess
 import sys
 import time
 
-import conftest
 import pytest
+import server
 
 from rehearsal import history, postgresql, readback, records, writer
 
 pytestmark = pytest.mark.postgresql
 
-Servers = list[conftest.Server]
+Servers = list[server.Server]
 
 
 @pytest.fixture
-def table(servers: Servers) -> Servers:
-    readback.prepare([server.host for server in servers], user="operator", port=servers[0].port)
-    return servers
+def table(cluster: Servers) -> Servers:
+    readback.prepare([one.host for one in cluster], user="operator", port=cluster[0].port)
+    return cluster
 
 
 def conninfo(servers: Servers) -> str:
-    hosts = [server.host for server in servers]
+    hosts = [one.host for one in servers]
     return postgresql.conninfo(hosts, port=servers[0].port, user="operator", target_session_attrs="read-write")
 
 
-def present(server: conftest.Server) -> set[int]:
-    return {int(str(sequence)) for (sequence,) in server.query("SELECT sequence FROM writes", postgresql.DATABASE)}
+def present(one: server.Server) -> set[int]:
+    return {int(str(sequence)) for (sequence,) in one.query("SELECT sequence FROM writes", postgresql.DATABASE)}
 
 
 def outcome(recorded: list[records.Record]) -> records.Write:
@@ -152,7 +152,7 @@ def test_the_command_writes_until_its_input_ends(table: Servers, tmp_path: pathl
     with path.open("w") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "rehearsal.writer", *(f"--host={server.host}" for server in table)),
+                *(sys.executable, "-m", "rehearsal.writer", *(f"--host={one.host}" for one in table)),
                 *(f"--port={table[0].port}", "--user=operator", "--interval=0.01"),
             ],
             stdin=subprocess.PIPE,

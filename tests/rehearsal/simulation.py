@@ -1,0 +1,173 @@
+"""An application on Juju, simulated: refreshes from the highest unit down and pauses as charm-refresh says it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+
+import jubilant
+
+from rehearsal import charms, deployment, history, load, readback, records, rehearse
+
+OLD = rehearse.Charm(
+    pathlib.Path("old.charm"), charms.Version("16/1.0.0", "16.14", {"x86_64": "366", "aarch64": "366"})
+)
+NEW = rehearse.Charm(
+    pathlib.Path("new.charm"), charms.Version("16/1.1.0", "16.15", {"x86_64": "416", "aarch64": "416"})
+)
+
+
+class Application(deployment.Deployment):
+    """Each look at the status lets one unit take one step."""
+
+    def __init__(self) -> None:
+        super().__init__(jubilant.Juju(), "database")
+        self.installed: list[str] = []
+        self.settled: list[bool] = []
+        self.pinned = ""
+        self.resumed: set[int] = set()
+        self.actions: list[str] = []
+        self.broken: int | None = None
+        self.stuck = False
+
+    def deploy(self, charm: pathlib.Path, units: int) -> None:
+        self.pinned = {"old.charm": "366", "new.charm": "416"}[charm.name]
+        self.installed = [self.pinned] * units
+        self.settled = [False] * units
+        self.actions.append(f"deploy {charm.name}")
+
+    def refresh(self, charm: pathlib.Path) -> None:
+        self.pinned = {"old.charm": "366", "new.charm": "416"}[charm.name]
+        self.resumed.clear()
+        self.noticed = False
+        self.actions.append(f"refresh {charm.name}")
+
+    def resume(self, unit: int) -> str:
+        if self._next() != unit:
+            self.actions.append(f"refused {unit}")
+            task = jubilant.Task("1", "failed", message=f"Must run action on unit {self._next()}")
+            raise jubilant.TaskError(task)
+        self.actions.append(f"resume {unit}")
+        self.resumed.add(unit)
+        self._refresh(unit)
+        return f"Refresh resumed. Unit {unit} has refreshed"
+
+    def revisions(self) -> dict[str, str]:
+        return {f"database/{number}": revision for number, revision in enumerate(self.installed)}
+
+    def status(self) -> jubilant.Status:
+        found = jubilant.Status._from_dict(self._status())
+        if not self.stuck:
+            self._step()
+        return found
+
+    def _next(self) -> int | None:
+        behind = [number for number, revision in enumerate(self.installed) if revision != self.pinned]
+        return max(behind, default=None)
+
+    def _step(self) -> None:
+        if False in self.settled:
+            self.settled[self.settled.index(False)] = True
+            return
+        unit = self._next()
+        highest = len(self.installed) - 1
+        if unit is not None and (unit == highest or unit < highest - 1 or unit in self.resumed):
+            self._refresh(unit)
+
+    def _refresh(self, unit: int) -> None:
+        self.installed[unit] = self.pinned
+        self.settled[unit] = False
+
+    def _message(self) -> tuple[str, str]:
+        unit = self._next()
+        highest = len(self.installed) - 1
+        if unit is None or not highest:
+            return ("active", "") if all(self.settled) else ("maintenance", "settling")
+        if unit >= highest - 1:
+            return (
+                "blocked",
+                f"Refreshing. Check units >={highest} are healthy & run `resume-refresh` on unit {unit}. "
+                "To rollback, `juju refresh --revision None`",
+            )
+        return "maintenance", "Refreshing. To pause refresh, run `juju config database pause-after-unit-refresh=all`"
+
+    def _status(self) -> dict:
+        state, message = self._message()
+        units = {
+            f"database/{number}": {
+                "workload-status": {"current": self._unit_state(number)},
+                "juju-status": {"current": "idle" if settled else "executing"},
+                "machine": str(number),
+            }
+            for number, settled in enumerate(self.settled)
+        }
+        model = {
+            "name": "rehearsal",
+            "type": "iaas",
+            "controller": "lab",
+            "cloud": "lab",
+            "version": "3.6.12",
+            "model-status": {"current": "available"},
+        }
+        application = {
+            "charm": "local:database-0",
+            "charm-origin": "charmhub",
+            "charm-name": "database",
+            "charm-rev": 0,
+            "exposed": False,
+            "application-status": {"current": state, "message": message},
+            "units": units,
+        }
+        return {"model": model, "machines": {}, "applications": {"database": application} if self.installed else {}}
+
+    def _unit_state(self, number: int) -> str:
+        if number == self.broken:
+            return "error"
+        return "active" if self.settled[number] else "maintenance"
+
+
+@dataclasses.dataclass
+class Client:
+    """Stands in for `load.Load`: writes once each time that somebody looks, and every copy has everything."""
+
+    recorded: history.History = dataclasses.field(default_factory=history.History)
+    missing: set[int] = dataclasses.field(default_factory=set)
+    dies: bool = False
+    stopped: bool = False
+    clock: float = 0.0
+
+    @property
+    def history(self) -> history.History:
+        return self.recorded
+
+    def start(self) -> None:
+        self.recorded.add(records.Connection(0.0, "10.0.0.1", 1))
+
+    def check(self) -> None:
+        if self.dies:
+            raise RuntimeError("the writer ended by itself: no memory")
+        now = time.monotonic()
+        sequence = len(self.recorded.writes) + 1
+        self.recorded.add(records.Write(sequence, now, now, records.Outcome.ACKNOWLEDGED))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def read_back(self) -> list[readback.Copy]:
+        written = [write.sequence for write in self.recorded.writes]
+        return [
+            readback.Copy(
+                f"10.0.0.{n}",
+                n == 1,
+                1,
+                list(readback.ranges(s for s in written if n == 1 or s not in self.missing)),
+                1,
+            )
+            for n in (1, 2, 3)
+        ]
+
+
+def as_load(client: Client) -> load.Load:
+    """Let the type checker take the stand-in for what it stands in for."""
+    return client  # type: ignore[return-value]
