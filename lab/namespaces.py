@@ -33,10 +33,12 @@ ROUTE_PROTOCOL = "207"
 NETWORK = ipaddress.IPv4Network("198.18.0.0/15")
 """Where subnets are taken from: set aside for tests of networks by RFC 2544, so no real network uses it."""
 
+_STATE = ("machines", "storage", "store", "charmhub", "juju", "log")
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
 # Linux: struct ucred, the sender's process, user and group identifiers as the receiver sees them.
 _CREDENTIALS = struct.Struct("3i")
+_EXITING = 0x4  # linux/sched.h: PF_EXITING, among the flags in /proc/PID/stat
 _JOIN_GROUP = 'echo $$ >"$0" && exec "$@"'
 
 
@@ -183,8 +185,8 @@ def _spawn(
         tied: whether it must not outlive this process.
     """
     _clear_orphans()
-    for directory in (lab_settings.log, lab_settings.machines, lab_settings.storage, lab_settings.juju_data):
-        directory.mkdir(parents=True, exist_ok=True)
+    for name in _STATE:
+        (lab_settings.state / name).mkdir(parents=True, exist_ok=True)
     lab_settings.state.chmod(0o700)
     subnet, group = _claim(lab_settings.name)
     ours, its = socket.socketpair()
@@ -294,7 +296,7 @@ def _dying(group: pathlib.Path) -> bool:
     """Whether a group has no first process of a PID namespace next to its machines': what is left of it is ending."""
     for pid in (group / "init" / "cgroup.procs").read_text().split():
         with contextlib.suppress(OSError):
-            if _namespace_pids(pid)[-1:] == ["1"]:
+            if _namespace_pids(pid)[-1:] == ["1"] and _started(int(pid)):
                 return False
     return True
 
@@ -313,7 +315,7 @@ def _remove_group(group: pathlib.Path) -> None:
 
 def _remove_state(lab_settings: settings.Settings) -> None:
     """Remove what a lab keeps below its state directory, and nothing that somebody else put there."""
-    for directory in ("machines", "storage", "juju", "charmhub", "log"):
+    for directory in _STATE:
         cache.remove_tree(lab_settings.state / directory)
     for file in lab_settings.state.glob("controller.*"):
         file.unlink()
@@ -374,12 +376,12 @@ def _status(pid: int) -> list[str]:
 
 
 def _started(pid: int) -> int:
-    """Return a process's start in clock ticks since boot, 0 if it has ended."""
+    """Return a process's start in clock ticks since boot, 0 if it has ended or is about to."""
     try:
         fields = _status(pid)
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return 0 if fields[0] in "ZX" else int(fields[19])
+    return 0 if int(fields[6]) & _EXITING else int(fields[19])
 
 
 def _parent(pid: int) -> int:

@@ -71,6 +71,11 @@ class Settings:
         return self.state / "storage"
 
     @property
+    def store(self) -> pathlib.Path:
+        """The snap store's directory."""
+        return self.state / "store"
+
+    @property
     def charmhub(self) -> pathlib.Path:
         """The local stand-in of Charmhub: one directory a charm."""
         return self.state / "charmhub"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import sys
 
 from lab import cache, commands, namespaces, settings
 from lab.image import rootfs
@@ -54,23 +53,26 @@ def layers(lab_settings: settings.Settings) -> list[pathlib.Path]:
 
 
 def _build(lab_settings: settings.Settings, path: pathlib.Path, image: pathlib.Path, snaps: list[pathlib.Path]) -> None:
-    own = settings.Settings(name=_MACHINE, state=path.with_suffix(".partial.lab"), cache=lab_settings.cache)
-    cache.remove_tree(own.state)
+    # Beside the layer, for the machine's directory becomes the layer by renaming.
+    scratch = path.with_suffix(".lab")
+    cache.remove_tree(scratch)
+    own = settings.Settings(name=_MACHINE, state=scratch / _MACHINE, cache=lab_settings.cache)
     try:
         own.storage.mkdir(parents=True)
         for number, snap in enumerate(snaps):
             shutil.copy(snap, own.storage / f"{number}-{snap.name}")
-        command = commands.module("lab.image.gold", str(own.state), str(own.cache))
+        command = commands.module("lab.image.gold")
         if namespaces.run(own, command, layers=[image], timeout=_TIMEOUT):
             raise RuntimeError(f"the gold layer's machine failed: {_log(own)}")
         upper = own.machines / _MACHINE / "upper"
         _reduce(upper)
         proxy.install(upper)
+        _mark_updated(upper)
         upper.chmod(0o755)
         path.rmdir()
         upper.rename(path)
     finally:
-        cache.remove_tree(own.state)
+        cache.remove_tree(scratch)
 
 
 def _reduce(upper: pathlib.Path) -> None:
@@ -84,6 +86,13 @@ def _reduce(upper: pathlib.Path) -> None:
         shutil.rmtree(upper / name, ignore_errors=True)
 
 
+def _mark_updated(upper: pathlib.Path) -> None:
+    """Tell systemd that /etc and /var fit /usr (see systemd-update-done.service(8)), which each boot would check."""
+    for name in ("etc", "var"):
+        (upper / name / ".updated").unlink(missing_ok=True)
+        (upper / name / ".updated").touch()
+
+
 def _log(own: settings.Settings) -> str:
     texts = []
     for file in (own.log / "command.log", own.machines / _MACHINE / "console.log"):
@@ -92,13 +101,13 @@ def _log(own: settings.Settings) -> str:
     return "\n".join(texts)
 
 
-def _inside(own: settings.Settings) -> None:
+def _inside() -> None:
     """Make the machine, in the namespaces of its lab."""
-    machine = nspawn.Machines(own).create(_MACHINE)
+    machine = nspawn.Machines(settings.load()).create(_MACHINE)
     machine.start()
     machine.run(["sh", "-c", _PREPARE], timeout=_TIMEOUT)
     machine.stop()
 
 
 if __name__ == "__main__":
-    _inside(settings.Settings(name=_MACHINE, state=pathlib.Path(sys.argv[1]), cache=pathlib.Path(sys.argv[2])))
+    _inside()

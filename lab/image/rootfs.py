@@ -10,7 +10,7 @@ from lab.image import chroot, mirror
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "iproute2", "iputils-ping", "e2fsprogs"),
-    *("python3", "python3-venv", "sudo", "ca-certificates", "curl", "less"),
+    *("python3", "python3-venv", "sudo", "ca-certificates", "curl", "less", "netbase"),
 )
 
 LOOP_DEVICES = 256
@@ -21,10 +21,13 @@ AGENT_SERVICE = "lab-agent.service"
 
 _NOT_NEEDED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
-    *("motd-news.timer", "ua-timer.timer", "console-getty.service", "getty.target", "systemd-networkd.service"),
-    *("systemd-networkd.socket", "systemd-resolved.service", "systemd-timesyncd.service", "e2scrub_reap.service"),
-    *("systemd-logind.service", "snapd.recovery-chooser-trigger.service"),
+    *("motd-news.timer", "ua-timer.timer", "console-getty.service", "getty.target", "e2scrub_reap.service"),
+    *("systemd-networkd.service", "systemd-networkd.socket", "systemd-resolved.service", "systemd-timesyncd.service"),
+    *("systemd-logind.service", "snapd.recovery-chooser-trigger.service", "snapd.autoimport.service"),
+    *("systemd-modules-load.service", "modprobe@.service", "dev-hugepages.mount", "sys-kernel-debug.mount"),
+    *("sys-kernel-tracing.mount", "sys-kernel-config.mount", "systemd-udev-load-credentials.service"),
 )
+"""Units that a machine starts by itself, and that mean nothing where it shares the host's kernel, or waste time."""
 
 _AGENT_UNIT = """[Unit]
 Description=Commands that the lab runs in this machine

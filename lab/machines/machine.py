@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 POOL = "/var/lib/juju/storage-pool"
 """Where a machine sees the storage pool."""
 
+STORE = "/var/lib/lab/store"
+"""Where a machine sees the snap store's directory."""
+
 ENVIRONMENT: typing.Final[Mapping[str, str]] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin",
     "HOME": "/root",

@@ -12,6 +12,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Collection
 
 from lab import cache, commands, settings
 from lab.machines import groups, machine, mount_ids, nspawn
@@ -39,12 +40,13 @@ def main(name: str) -> int:
 
 def _boot(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> int:
     processors = os.sched_getaffinity(0)
+    boot = command(lab_settings, own, processors)
     chosen = mount_ids.choose(sorted(processors))
     if chosen is not None:
         os.sched_setaffinity(0, {chosen})
     try:
         return subprocess.run(
-            [commands.find("sh"), "-c", nspawn.JOIN_GROUP, f"{own.group}/cgroup.procs", *command(lab_settings, own)],
+            [commands.find("sh"), "-c", nspawn.JOIN_GROUP, f"{own.group}/cgroup.procs", *boot],
             env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL,
             check=False,
@@ -53,9 +55,8 @@ def _boot(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> int:
         os.sched_setaffinity(0, processors)
 
 
-def command(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> list[str]:
-    """Return the command line that boots a machine and ends with it."""
-    processors = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+def command(lab_settings: settings.Settings, own: nspawn.NspawnMachine, processors: Collection[int]) -> list[str]:
+    """Return the command line that boots a machine, for all `processors`, and ends with it."""
     return [
         commands.find("systemd-nspawn"),
         *("--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe"),
@@ -64,9 +65,10 @@ def command(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> list[
         # snapd mounts snaps and sets up confinement: what a virtual machine's root may do.
         *("--capability=all", "--bind=/dev/fuse"),
         f"--bind={lab_settings.storage}:{machine.POOL}",
+        f"--bind-ro={lab_settings.store}:{machine.STORE}",
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
         # nspawn itself runs on one processor only, for the reason given in `mount_ids`.
-        f"--cpu-affinity={processors}",
+        f"--cpu-affinity={','.join(map(str, sorted(processors)))}",
     ]
 
 
