@@ -63,7 +63,8 @@ lint: $(TEST_TOOLS) lab-host  ## Run the linters and the type checker.
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/codespell
-	$(PYTHON) -m tools.charmlint
+	$(PYTHON) -m tools.refresh_versions --check
+	$(PYTHON) -m tools.charmlint --strict
 
 .PHONY: format
 format: $(TEST_TOOLS)  ## Lay out the code and mend what can be mended mechanically.
@@ -98,10 +99,14 @@ measure-update-status: lab-host  ## A no-op update-status against that of a bare
 # --- Keeping the tree
 
 # The interpreter is named since version managers' shims confuse uv; the index is pip's, wherever that is.
-COMPILE = UV_DEFAULT_INDEX="$$($(BIN)/pip config get global.index-url 2>/dev/null)"; \
+COMPILE = UV_DEFAULT_INDEX="$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}"; \
 	[ -z "$$UV_DEFAULT_INDEX" ] && unset UV_DEFAULT_INDEX || export UV_DEFAULT_INDEX; \
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	--python $(PYTHON)
+
+.PHONY: refresh-versions
+refresh-versions: $(LAB_TOOLS)  ## Write refresh_versions.toml anew from snap_revisions.json.
+	$(PYTHON) -m tools.refresh_versions
 
 .PHONY: lock
 lock: $(TEST_TOOLS)  ## Lock all requirements anew; UPGRADE=1 takes the newest versions.
@@ -110,6 +115,8 @@ lock: $(TEST_TOOLS)  ## Lock all requirements anew; UPGRADE=1 takes the newest v
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt requirements-lab.in -o requirements-lab.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt -c requirements-lab.txt \
 		requirements-test.in -o requirements-test.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 -c requirements.txt rehearsal/bare_charm/requirements.in \
+		-o rehearsal/bare_charm/requirements.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-charmlint.in -o requirements-charmlint.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-postgresql.in -o requirements-postgresql.txt
 

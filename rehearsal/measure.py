@@ -1,0 +1,187 @@
+"""Measure what docs/reference/performance.md tells: `python -m rehearsal.measure WHAT`, as `make measure-...` does."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import jubilant
+import rich.console
+
+from rehearsal import charms, cli, progress
+
+BARE = pathlib.Path(__file__).parent / "bare_charm"
+APPLICATION = "postgresql-machine"
+
+# Both run in a unit's hook context, with the machine's own Python, and print a list of milliseconds.
+_TOOL = """
+import json, subprocess, sys, time
+def call():
+    begun = time.perf_counter()
+    subprocess.run(sys.argv[2:], check=True, stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - begun) * 1000
+print(json.dumps([call() for _ in range(int(sys.argv[1]))]))
+"""
+_DISPATCH = """
+import json, os, subprocess, time
+hook = {"JUJU_DISPATCH_PATH": "hooks/update-status", "JUJU_HOOK_NAME": "update-status"}
+begun = time.perf_counter()
+subprocess.run(["./dispatch"], check=True, stdout=subprocess.DEVNULL, env={**os.environ, **hook})
+print(json.dumps([(time.perf_counter() - begun) * 1000]))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A lab that is up, and where progress is shown."""
+
+    shown: progress.Progress
+    console: rich.console.Console
+    directory: pathlib.Path
+
+    def say(self, text: str) -> None:
+        """Print a result."""
+        self.console.print(text, markup=False)
+
+    @contextlib.contextmanager
+    def model(self, name: str) -> Iterator[jubilant.Juju]:
+        """Have a model, and destroy it in the end."""
+        juju = jubilant.Juju(model=name, wait_timeout=600)
+        juju.add_model(name)
+        try:
+            yield juju
+        finally:
+            juju.destroy_model(name, destroy_storage=True, force=True)
+
+    def charm(self) -> pathlib.Path:
+        """Pack the tree's charm."""
+        self.shown.begin("pack")
+        packed = charms.pack(cli.TREE, charms.pinned(cli.TREE), self.directory)
+        self.shown.end()
+        return packed
+
+
+def deploy(stage: Stage, repetitions: int) -> int:
+    """Time `juju deploy -n 3` until all units are active, machines included."""
+    charm = stage.charm()
+    seconds: list[float] = []
+    for repetition in range(repetitions):
+        with stage.model(f"deploy-{repetition}") as juju:
+            begun = time.monotonic()
+            _deploy(juju, charm, APPLICATION, units=3)
+            seconds.append(time.monotonic() - begun)
+            stage.say(f"deploy {repetition + 1}: {seconds[-1]:.1f} s")
+    stage.say(f"three machines to all active: median {statistics.median(seconds):.1f} s of {repetitions}")
+    return 0
+
+
+def refresh(stage: Stage, repetitions: int) -> int:
+    """Rehearse again and again, each time in a fresh lab."""
+    gaps: list[float] = []
+    lost = failures = 0
+    for repetition in range(1, repetitions + 1):
+        directory = stage.directory / str(repetition)
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "rehearsal", "--report", str(directory)]
+        status = subprocess.run(command, cwd=cli.TREE, stdout=subprocess.DEVNULL, timeout=3600, check=False).returncode
+        rows = json.loads((directory / "rehearsal.json").read_text())["rows"] if status == 0 else []
+        gaps += [row["longest_gap"] for row in rows if row["longest_gap"] is not None]
+        lost += sum(row["lost"] or 0 for row in rows)
+        failures += status != 0
+        seconds = time.monotonic() - begun
+        stage.say(f"rehearsal {repetition}: {'failed' if status else 'passed'}, {seconds:.0f} s")
+    if gaps:
+        stage.say(f"longest write gap {max(gaps):.2f} s; median of the steps {statistics.median(gaps):.2f} s")
+    stage.say(f"{repetitions} rehearsals, {failures} failed, {lost} acknowledged writes lost")
+    return 1 if failures or lost else 0
+
+
+def hook_tool(stage: Stage, repetitions: int) -> int:
+    """Time calls of hook tools in a unit's context, and of `true` for what a process costs in itself."""
+    with stage.model("hook-tool") as juju:
+        _deploy(juju, _bare(stage), "bare", units=1)
+        for command in ["true", "is-leader --format=json", "config-get --format=json", "status-get --format=json"]:
+            times = _run(juju, "bare/0", _TOOL, str(repetitions), *command.split())
+            stage.say(f"{command}: median {statistics.median(times):.1f} ms, worst {max(times):.1f} ms of {len(times)}")
+    return 0
+
+
+def update_status(stage: Stage, repetitions: int) -> int:
+    """Time an update-status that finds nothing to do, in turn with a bare charm's on the same host."""
+    with stage.model("update-status") as juju:
+        _deploy(juju, _bare(stage), "bare", units=1)
+        _deploy(juju, stage.charm(), APPLICATION, units=3)
+        pairs = [
+            (_run(juju, f"{APPLICATION}/0", _DISPATCH)[0], _run(juju, "bare/0", _DISPATCH)[0])
+            for _ in range(repetitions)
+        ]
+    own, bare = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    stage.say(f"update-status: median {own:.0f} ms, bare charm {bare:.0f} ms, ratio {ratio:.2f} of {repetitions} pairs")
+    return 0
+
+
+def _bare(stage: Stage) -> pathlib.Path:
+    command = ["charmcraft", "pack", "--project-dir", str(BARE), "--output", str(stage.directory)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=900, check=True)  # found on PATH
+    return next(stage.directory.glob("bare*.charm"))
+
+
+def _deploy(juju: jubilant.Juju, charm: pathlib.Path, application: str, *, units: int) -> None:
+    juju.deploy(charm.absolute(), application, num_units=units)
+    juju.wait(
+        lambda status: (
+            application in status.apps
+            and len(status.apps[application].units) == units
+            and jubilant.all_active(status, application)
+            and jubilant.all_agents_idle(status, application)
+        ),
+        error=jubilant.any_error,
+        delay=0.25,
+        successes=1,
+    )
+
+
+def _run(juju: jubilant.Juju, unit: str, script: str, *arguments: str) -> list[float]:
+    return json.loads(juju.exec("python3", "-c", script, *arguments, unit=unit, wait=300).stdout)
+
+
+MEASUREMENTS: dict[str, tuple[Callable[[Stage, int], int], int]] = {
+    "deploy": (deploy, 5),
+    "refresh": (refresh, 20),
+    "hook-tool": (hook_tool, 200),
+    "update-status": (update_status, 20),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m rehearsal.measure", description=__doc__)
+    parser.add_argument("what", choices=MEASUREMENTS)
+    parser.add_argument("--repetitions", type=int, help="how often; the default is what the documentation tells")
+    options = parser.parse_args(arguments)
+    measure, repetitions = MEASUREMENTS[options.what]
+    repetitions = options.repetitions or repetitions
+    os.environ.setdefault("LAB_NAME", "rehearsal")
+    cli.use_lab_commands()
+    # What is printed on standard output are figures; everything else is for those who watch.
+    console = rich.console.Console(highlight=False)
+    shown = progress.Progress(rich.console.Console(stderr=True, highlight=False), APPLICATION)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-measure-") as directory:
+        stage = Stage(shown, console, pathlib.Path(directory))
+        with contextlib.nullcontext() if measure is refresh else cli.lab(shown, keep=False):
+            return measure(stage, repetitions)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
