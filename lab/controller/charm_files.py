@@ -7,6 +7,7 @@ which is thus a new file after each deployment.
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
 import json
 import os
@@ -32,8 +33,15 @@ class CharmFiles:
         """The URL of the charm that is in place, None if none was ever."""
         return _read(self._charm / _DEPLOYED)
 
-    def deploy(self, archive: pathlib.Path, url: str) -> None:
+    def deploy(
+        self, archive: pathlib.Path, url: str, progress: collections.abc.Callable[[], None] = lambda: None
+    ) -> None:
         """Puts an archive's files in place. If it is cut off, doing it again completes it.
+
+        Args:
+            archive: The charm as a zip file.
+            url: The charm's URL.
+            progress: Called after each file.
 
         Raises:
             OSError, zipfile.BadZipFile: the archive cannot be read or the files not be written.
@@ -50,6 +58,7 @@ class CharmFiles:
                 self._remove(self._files(old) - members)
             for member in source.infolist():
                 self._extract(source, member)
+                progress()
         (self._charm / _DEPLOYING).replace(self._charm / _DEPLOYED)
 
     def _manifest(self, url: str) -> pathlib.Path:

@@ -9,7 +9,7 @@ import threading
 import typing
 
 from lab.controller import clock as clock_module
-from lab.controller import model_config
+from lab.controller import model_config, tags
 from lab.controller import store as store_module
 from lab.controller.entities import logs, machines, models
 from lab.machines import machine as machine_module
@@ -52,8 +52,13 @@ class Controller:
         return self._hook_locks.setdefault(hostname, threading.Lock())
 
     def log(self, model: str, entity: str, level: str, module: str, message: str) -> None:
-        """Writes one line of the model's log; `entity` is a tag."""
-        logs.append(self.store, self.now(), model, entity, level, module, message)
+        """Writes one line of the model's log, if the model's logging-config lets it; `entity` is a tag."""
+        if logs.enabled(str(self.model_config(model, "logging-config")), module, level):
+            logs.append(self.store, self.now(), model, entity, level, module, message)
+
+    def log_unit(self, model: str, unit: str, level: str, module: str, message: str) -> None:
+        """Writes one line of the model's log on behalf of a unit."""
+        self.log(model, tags.unit(unit), level, module, message)
 
     def model_config(self, model: str, key: str) -> typing.Any:
         """One value of a model's configuration, the default if it was not set."""

@@ -1,7 +1,7 @@
 """Faults that can be laid out for agents: where in a run an agent is to crash, and what happens then.
 
-A point is reached when its counter runs out. After a crash the hook's processes are dead, nothing more is committed, and
-what the agent only knew in memory is lost.
+A point is reached when its counter runs out. After a crash the hook's processes are dead, nothing more is committed,
+and what the agent only knew in memory is lost.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ import enum
 import threading
 
 
-class AgentCrash(BaseException):  # noqa: N818 - not an error that anything may handle but the agent's own loop
+class AgentCrash(BaseException):
     """The agent has died. Nothing on the way up may handle it as an ordinary error."""
+
+    def __init__(self, stay_down: bool = False) -> None:
+        super().__init__(stay_down)
+        self.stay_down = stay_down
 
 
 class Point(enum.StrEnum):

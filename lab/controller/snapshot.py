@@ -68,7 +68,7 @@ def remote(
         config_hash=config_hash(store, unit),
         trust_hash=trust_hash(application),
         address_hash=address_hash(store, unit),
-        relations=_relations(store, unit),
+        relations=relations_of(store, unit),
         storage=tuple(
             resolver.StorageSnapshot(attachment.storage, attachment.life, attachment.attached)
             for attachment in storage.of_unit(store, unit.model, unit.name)
@@ -84,7 +84,8 @@ def remote(
     )
 
 
-def _relations(store: store_module.Store, unit: units.Unit) -> tuple[resolver.RelationSnapshot, ...]:
+def relations_of(store: store_module.Store, unit: units.Unit) -> tuple[resolver.RelationSnapshot, ...]:
+    """The relations of a unit's application, as the unit should see them."""
     found = relations.of_application(store, unit.model, unit.application)
     if not found:
         return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 
 import lab.controller.store as store_module
 
@@ -28,6 +29,25 @@ class LogLine:
     module: str
     message: str
     location: str = ""
+
+
+@functools.lru_cache(maxsize=32)
+def _thresholds(logging_config: str) -> dict[str, int]:
+    result = {"": LEVELS.index("INFO")}
+    for part in logging_config.replace(",", ";").split(";"):
+        module, _, level = part.strip().partition("=")
+        if level.upper() in LEVELS:
+            result["" if module == "<root>" else module.lower()] = LEVELS.index(level.upper())
+    return result
+
+
+def enabled(logging_config: str, module: str, level: str) -> bool:
+    """Whether a logging-config such as `<root>=INFO;unit=DEBUG` keeps lines of that module and level."""
+    thresholds = _thresholds(logging_config)
+    name = module.lower()
+    while name not in thresholds:
+        name = name.rpartition(".")[0]
+    return LEVELS.index(level) >= thresholds[name]
 
 
 def append(
