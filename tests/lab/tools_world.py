@@ -46,7 +46,7 @@ _OPTIONS = {
 
 
 class World:
-    """The model: `pg/0` to `pg/2` (leader `pg/0`) and `web/0`, `web/1` (leader `web/0`), each on a machine of its own."""
+    """The model: `pg/0` to `pg/2` (leader `pg/0`) and `web/0`, `web/1` (leader `web/0`), each on its own machine."""
 
     def __init__(self, directory: pathlib.Path | None = None) -> None:
         self.clock = clock.ManualClock()
