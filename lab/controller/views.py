@@ -105,6 +105,11 @@ class Views:
         """All storage instances and file systems."""
         return views_storage.combined(self._scope(model))
 
+    def storage_pools(self, model: str) -> dict[str, typing.Any]:
+        """The storage pools, by name."""
+        self._scope(model)
+        return views_storage.pools()
+
     def show_storage(self, model: str, storage: collections.abc.Sequence[str]) -> dict[str, typing.Any]:
         """Storage instances, by identifier."""
         return views_storage.details(self._scope(model), storage)

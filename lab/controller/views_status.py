@@ -64,7 +64,11 @@ def machine_view(scope: views_lookup.Scope, machine: machines.Machine) -> dict[s
     instance = scope.status(statuses.instance(machine.id))
     version = scope.controller.version if agent and agent.status == "started" else ""
     addresses = [machine.address] if machine.address else []
-    interfaces = {"eth0": {"ip-addresses": addresses, "space": views_lookup.SPACE, "is-up": True}} if addresses else {}
+    interfaces = (
+        {"eth0": {"ip-addresses": addresses, "mac-address": "", "space": views_lookup.SPACE, "is-up": True}}
+        if addresses
+        else {}
+    )
     return {
         "juju-status": views_lookup.status_info(
             agent, "pending", version=version, life=views_lookup.life(machine.life)

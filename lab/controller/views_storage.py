@@ -5,11 +5,16 @@ from __future__ import annotations
 import collections.abc
 import typing
 
-from lab.controller import views_lookup
+from lab.controller import storage_lifecycle, views_lookup
 from lab.controller.entities import storage, units
 
-_MACHINE_BOUND = frozenset({"rootfs", "tmpfs", "loop"})
-"""Pools whose content ends with its machine."""
+
+def pools() -> dict[str, typing.Any]:
+    """The storage pools, by name, each with its kind of provider and whether it outlives machines."""
+    return {
+        name: {"provider": pool.kind, "attrs": {"outlives-machine": pool.outlives_machine}}
+        for name, pool in sorted(storage_lifecycle.POOLS.items())
+    }
 
 
 def combined(scope: views_lookup.Scope) -> dict[str, typing.Any]:
@@ -61,7 +66,7 @@ def instance_view(scope: views_lookup.Scope, instance: storage.StorageInstance) 
         "kind": instance.kind,
         **views_lookup.compact({"life": views_lookup.life(instance.life)}),
         "status": {"current": instance.status, "since": views_lookup.time(_since(instance, attachments))},
-        "persistent": instance.pool not in _MACHINE_BOUND,
+        "persistent": storage_lifecycle.POOLS[instance.pool].outlives_machine,
         **({"attachments": {"units": shown}} if shown else {}),
     }
 

@@ -33,7 +33,8 @@ def as_yaml(value: typing.Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous or not text else None)
 
     Dumper.add_representer(str, represent)
-    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**20).rstrip("\n") + "\n"
+    text = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**20)
+    return text.removesuffix("...\n").rstrip("\n") + "\n"  # the dots end a document that is a bare scalar
 
 
 def as_smart(value: typing.Any) -> str:

@@ -84,7 +84,7 @@ def _table(invocation: command.Invocation, values: dict[str, typing.Any]) -> str
     table = tabular.Table(color=invocation.color)
     table.heading("Attribute", "From", "Value")
     for name, entry in values.items():
-        table.add(name, entry["source"], output.as_yaml(entry["value"]).rstrip("\n").removesuffix("\n..."))
+        table.add(name, entry["source"], output.as_yaml(entry["value"]).rstrip("\n"))
     return table.render()
 
 

@@ -74,8 +74,8 @@ def _entering(invocation: command.Invocation, target: Target, line: str | None, 
 def ssh(invocation: command.Invocation) -> None:
     """Open a shell on a unit's machine, or run a command there; the exit status is the command's.
 
-    No ssh is involved: the machine is entered directly. Of OpenSSH's options, which are accepted, `-t`, `-T` and `-l` have
-    an effect.
+    No ssh is involved: the machine is entered directly. Of OpenSSH's options, which are accepted, `-t`, `-T` and `-l`
+    have an effect.
     """
     _refuse_containers(invocation)
     invocation.require(1, "no target name specified")

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from lab.juju import command, flags, names, storage_tables, tabular, times
-
-_POOLS: dict[str, dict[str, typing.Any]] = {
-    "loop": {"provider": "loop"},
-    "rootfs": {"provider": "rootfs"},
-    "tmpfs": {"provider": "tmpfs"},
-}
+from lab.juju import command, flags, names, output, storage_tables, tabular, times
 
 
 @command.define(
@@ -91,7 +85,7 @@ def storage_pools(invocation: command.Invocation) -> None:
     wanted, providers = invocation.options.texts("name"), invocation.options.texts("provider")
     shown = {
         name: pool
-        for name, pool in _POOLS.items()
+        for name, pool in invocation.call("storage_pools").items()
         if (not wanted or name in wanted) and (not providers or pool["provider"] in providers)
     }
 
@@ -99,7 +93,10 @@ def storage_pools(invocation: command.Invocation) -> None:
         rows = tabular.Table(color=invocation.color)
         rows.heading("Name", "Provider", "Attributes")
         for name, pool in value.items():
-            rows.add(name, pool["provider"], " ".join(f"{k}={v}" for k, v in sorted(pool.get("attrs", {}).items())))
+            attributes = " ".join(
+                f"{key}={output.as_smart(item).strip()}" for key, item in sorted(pool["attrs"].items())
+            )
+            rows.add(name, pool["provider"], attributes)
         return rows.render()
 
     if not shown:
