@@ -1,0 +1,109 @@
+"""Fixtures of the lab's tests, and how a test gets into the namespaces of a running lab.
+
+A test marked `inside` runs there: outside, its body is not run, but pytest is started again in the lab for this one
+test, and what that says is the result.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from lab import commands, namespaces, settings
+from lab.image import gold
+from lab.machines import nspawn
+
+INSIDE = "LAB_TESTS_INSIDE"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "machines: needs root on Linux; boots real machines")
+    config.addinivalue_line("markers", "inside: runs in the namespaces of the session's lab")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("machines"):
+                item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not pyfuncitem.get_closest_marker("inside") or INSIDE in os.environ:
+        return None
+    running = pyfuncitem.funcargs["running_lab"]
+    assert isinstance(running, settings.Settings)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", pyfuncitem.nodeid]
+    result = subprocess.run(
+        namespaces.enter(running, command),
+        cwd=pyfuncitem.config.rootpath,
+        env=commands.module_environment() | running.environment() | {INSIDE: "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if result.returncode:
+        pytest.fail(result.stdout + result.stderr, pytrace=False)
+    return True
+
+
+@pytest.fixture
+def lab_settings(short_directory: pathlib.Path) -> settings.Settings:
+    """Settings of a lab without a controller, with nothing on disk yet."""
+    return settings.Settings(
+        name="test", state=short_directory / "test", cache=settings.load().cache, controller_command=()
+    )
+
+
+@pytest.fixture
+def short_directory() -> Iterator[pathlib.Path]:
+    """A directory whose path leaves room for the names of Unix sockets below it."""
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as directory:
+        yield pathlib.Path(directory)
+
+
+@pytest.fixture(scope="session")
+def running_lab() -> Iterator[settings.Settings]:
+    """A running lab without a controller. Inside, the one that the test runs in."""
+    if INSIDE in os.environ:
+        yield settings.load()
+        return
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="lab-"))
+    own = settings.Settings(
+        name="session", state=directory / "session", cache=settings.load().cache, controller_command=()
+    )
+    namespaces.up(own, layers=gold.layers(settings.load()))
+    try:
+        yield own
+    finally:
+        namespaces.down(own)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def machines(running_lab: settings.Settings) -> nspawn.Machines:
+    """The machines of the session's lab, for tests marked `inside`."""
+    return nspawn.Machines(running_lab)
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, machines: nspawn.Machines) -> Iterator[nspawn.NspawnMachine | None]:
+    """A running machine of the test's own; nothing outside of the lab, where no body of a test needs it."""
+    if INSIDE not in os.environ:
+        yield None
+        return
+    made = machines.create(f"juju-{os.getpid() % 0xFFFF:04x}-0")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.destroy()
