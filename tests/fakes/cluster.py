@@ -1,0 +1,416 @@
+"""A fake of Patroni on Raft: who belongs, who leads, who streams. Its rules are those that the charm relies on.
+
+Sources: Patroni documentation ("Replication modes", "REST API"); pysyncobj's answers to its utility commands.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import typing
+
+import yaml
+
+from workload import scram
+
+from tests.fakes import datafiles
+
+if typing.TYPE_CHECKING:
+    from tests.fakes import world
+
+TTL_SECONDS = 20.0
+CLONE_SECONDS = 3.0
+JOURNAL = "journal"
+
+Json = dict[str, typing.Any]
+
+
+class HttpError(Exception):
+    """Patroni's answer is an error."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(f"answered {status}: {text}")
+        self.status = status
+
+
+class Process:
+    """One Patroni that runs, with its PostgreSQL."""
+
+    def __init__(self, machine: world.Machine):
+        self.machine = machine
+        self.settings: Json = {}
+        self.reload()
+        self.node: str = self.settings["raft"]["self_addr"]
+        self.raft: RaftCluster | None = None
+        self.state = "starting"
+        self.since = machine.world.now
+        self.data: datafiles.Data | None = machine.data
+        self.lag: int | None = 0
+        self.pending_restart = False
+        self.connect()
+
+    def reload(self) -> None:
+        """Read the configuration file."""
+        self.settings = yaml.safe_load(self.machine.paths.patroni_configuration.read_text())
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        return self.settings["name"]
+
+    @property
+    def scope(self) -> str:
+        """The cluster's name."""
+        return self.settings["scope"]
+
+    @property
+    def raft_password(self) -> str:
+        """What Raft's nodes share."""
+        return self.settings["raft"]["password"]
+
+    @property
+    def host(self) -> str:
+        """The address that this Patroni tells the others."""
+        return self.node.rpartition(":")[0]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the others reach it."""
+        return self.machine.up and self.machine.address == self.host
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it is the primary."""
+        return self.raft is not None and self.raft.leader == self.name and self.raft.has_quorum()
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is a standby that streams."""
+        return not self.is_leader and self.state == "streaming"
+
+    def others_stream(self) -> bool:
+        """Whether another member could take over."""
+        return self.raft is not None and any(each.streams for each in self.raft.alive())
+
+    def connect(self) -> None:
+        """Find the Raft cluster: the one of the journal, or that of a partner, or (without partners) a new one."""
+        if self.raft is not None:
+            return
+        directory = self.machine.paths.raft_directory
+        if self.machine.has_raft_state():
+            identity = json.loads((directory / JOURNAL).read_text())["raft"]
+            self.raft = self.machine.world.rafts[identity]
+        elif not self.settings["raft"]["partner_addrs"]:
+            self.raft = self.machine.world.new_raft(self.node, self)
+        else:
+            self.raft = self._join()
+        if self.raft is None:
+            return
+        if self.node not in self.raft.members and self.raft.has_quorum():
+            self.raft.members.add(self.node)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / JOURNAL).write_text(json.dumps({"raft": self.raft.identity}))
+
+    def _join(self) -> RaftCluster | None:
+        for partner in self.settings["raft"]["partner_addrs"]:
+            for other in self.machine.world.processes():
+                same = other.node == partner and other.raft_password == self.raft_password
+                if same and other.reachable and other.raft is not None and other.raft.has_quorum():
+                    return other.raft
+        return None
+
+    def stop(self) -> None:
+        """Stop cleanly: the leader lock is released, and the others are told."""
+        raft = self.raft
+        if raft is None:
+            return
+        if raft.leader == self.name:
+            raft.leader, raft.released = None, True
+        raft.stopped[self.name] = (self, self.machine.world.now + TTL_SECONDS)
+
+
+@dataclasses.dataclass
+class RaftCluster:
+    """The nodes that share Patroni's state, and that state."""
+
+    world: world.World
+    identity: str
+    scope: str
+    members: set[str]
+    password: str
+    raft_leader: str | None = None
+    system_identifier: str | None = None
+    leader: str | None = None
+    leader_seen: float = 0.0
+    released: bool = False
+    configuration: Json | None = None
+    synchronous: set[str] = dataclasses.field(default_factory=set)
+    paused: bool = False
+    timeline: int = 0
+    stopped: dict[str, tuple[Process, float]] = dataclasses.field(default_factory=dict)
+    """Members that have stopped and are still shown for a while."""
+
+    def alive(self) -> list[Process]:
+        """Members that run and are reached."""
+        found = [each for each in self.world.processes() if each.raft is self and each.node in self.members]
+        return sorted((each for each in found if each.reachable), key=lambda each: each.name)
+
+    def has_quorum(self) -> bool:
+        """Whether more than half of the members are there."""
+        return len(self.alive()) * 2 > len(self.members)
+
+    def member(self, name: str) -> Process | None:
+        """A member that is there."""
+        return next((each for each in self.alive() if each.name == name), None)
+
+    @property
+    def primary(self) -> Process | None:
+        """The primary, if it is there."""
+        return self.member(self.leader) if self.leader and self.has_quorum() else None
+
+    @property
+    def database(self) -> world.Database:
+        """What is in the database."""
+        assert self.system_identifier is not None
+        return self.world.databases[self.system_identifier]
+
+    def loop(self) -> None:
+        """What all its Patronis do in a second."""
+        alive = self.alive()
+        self.stopped = {
+            name: (process, until)
+            for name, (process, until) in self.stopped.items()
+            if until > self.world.now and self.member(name) is None
+        }
+        if not self.has_quorum():
+            return
+        if self.raft_leader not in {each.node for each in alive}:
+            self.raft_leader = min(each.node for each in alive)
+        if self.configuration is None:
+            self.configuration = copy.deepcopy(alive[0].settings["bootstrap"]["dcs"])
+        if self.primary is not None:
+            self.leader_seen = self.world.now
+        elif self.leader is None or self.world.now - self.leader_seen > TTL_SECONDS:
+            self._elect(alive)
+        self._follow()
+        self._choose_synchronous()
+        self._write()
+
+    def _elect(self, alive: list[Process]) -> None:
+        if self.paused:
+            return
+        if self.system_identifier is None:
+            self._bootstrap(alive[0])
+            return
+        fit = [each for each in alive if each.data is not None and each.state != "creating replica"]
+        fit = [each for each in fit if each.data and each.data.system_identifier == self.system_identifier]
+        if self.synchronous_mode and (self.synchronous or self.leader):
+            fit = [each for each in fit if each.name in self.synchronous or each.name == self.leader]
+        if fit:
+            self.promote(max(fit, key=lambda each: (each.data.position if each.data else 0, each.name)))
+
+    @property
+    def synchronous_mode(self) -> bool:
+        """Whether a transaction waits for standbys."""
+        return bool(self.configuration and self.configuration.get("synchronous_mode"))
+
+    def _bootstrap(self, process: Process) -> None:
+        if process.data is None:
+            process.data = datafiles.Data(
+                process.machine.paths.data_directory, self.world.new_system_identifier(), timeline=0
+            )
+            roles = {
+                entry["username"]: scram.verifier(entry["password"], iterations=1)
+                for entry in process.settings["postgresql"]["authentication"].values()
+            }
+            database = self.world.databases.setdefault(process.data.system_identifier, _database())
+            database.roles.update(roles)
+            (process.machine.paths.wal_directory).mkdir(parents=True, exist_ok=True)
+        self.system_identifier = process.data.system_identifier
+        self.world.databases.setdefault(self.system_identifier, _database())
+        self.timeline = process.data.timeline
+        self._lead(process)
+
+    def promote(self, process: Process) -> None:
+        """Make it the primary, on a new timeline."""
+        self.world.promotions.append(process.name)
+        if process.data is not None and process.data.position < self.database.acknowledged:
+            self.world.violations.append(f"{process.name} was promoted without every acknowledged transaction")
+        self._lead(process)
+
+    def _lead(self, process: Process) -> None:
+        assert process.data is not None
+        self.timeline += 1
+        process.data.timeline = self.timeline
+        process.data.save()
+        process.state = "running"
+        self.leader, self.leader_seen, self.released = process.name, self.world.now, False
+        for other in self.alive():
+            if other is not process and other.state in ("streaming", "running"):
+                other.state, other.since = "starting", self.world.now
+        self.synchronous.discard(process.name)
+
+    def _follow(self) -> None:
+        primary = self.primary
+        if primary is None or primary.data is None:
+            return
+        for process in self.alive():
+            if process is primary:
+                continue
+            waited = self.world.now - process.since
+            if process.data is None:
+                self._clone(process)
+            elif process.data.system_identifier != self.system_identifier:
+                self.world.violations.append(f"{process.name} was started on the data of another cluster")
+                process.state = "stopped"
+            elif process.state in ("starting", "running") and waited >= 1:
+                process.state = "streaming"
+            elif process.state == "creating replica" and waited >= CLONE_SECONDS:
+                process.state = "streaming"
+            if process.state == "streaming" and process.data is not None:
+                process.data.timeline = self.timeline
+
+    def _clone(self, process: Process) -> None:
+        password = process.settings["postgresql"]["authentication"]["replication"]["password"]
+        if not self.database.accepts("replication", password):
+            process.state = "starting"
+            return
+        primary = self.primary
+        assert primary is not None and primary.data is not None and self.system_identifier is not None
+        process.state, process.since = "creating replica", self.world.now
+        process.data = datafiles.Data(
+            process.machine.paths.data_directory, self.system_identifier, self.timeline, primary.data.position
+        )
+        process.data.save()
+
+    def _choose_synchronous(self) -> None:
+        if not self.synchronous_mode or self.configuration is None:
+            self.synchronous = set()
+            return
+        streaming = [each.name for each in self.alive() if each.streams]
+        kept = [name for name in streaming if name in self.synchronous]
+        others = [name for name in streaming if name not in self.synchronous]
+        chosen = (kept + others)[: int(self.configuration.get("synchronous_node_count", 1))]
+        # Patroni leaves the list as it is while nobody streams and the primary is gone.
+        if chosen or self.primary is not None:
+            self.synchronous = set(chosen)
+
+    def _write(self) -> None:
+        """One transaction a second: acknowledged once the synchronous standbys have it."""
+        primary = self.primary
+        if primary is None or primary.data is None or primary.state != "running":
+            return
+        primary.data.position += 1
+        for process in self.alive():
+            if process.streams and process.data is not None and (process.name in self.synchronous or process.lag == 0):
+                process.data.position = primary.data.position
+                process.data.save()
+        primary.data.save()
+        self.database.acknowledged = primary.data.position
+
+    # REST API
+
+    def cluster_answer(self) -> Json:
+        """GET /cluster."""
+        shown = [(each, each.state) for each in self.alive()]
+        shown += [(process, "stopped") for process, _ in self.stopped.values() if self.member(process.name) is None]
+        members = [self._member_answer(process, state) for process, state in shown]
+        answer: Json = {"members": members, "scope": self.scope}
+        if self.paused:
+            answer["pause"] = True
+        return answer
+
+    def _member_answer(self, process: Process, state: str) -> Json:
+        leader = process.is_leader and process.name not in self.stopped
+        role = "leader" if leader else "sync_standby" if process.name in self.synchronous else "replica"
+        answer: Json = {
+            "name": process.name,
+            "role": role,
+            "state": state,
+            "host": process.host,
+            "port": 5432,
+            "api_url": f"http://{process.host}:8008/patroni",
+        }
+        if process.data is not None and state in ("running", "streaming"):
+            answer["timeline"] = process.data.timeline
+        if not leader:
+            answer["lag"] = "unknown" if process.lag is None or process.data is None else process.lag
+        if process.pending_restart:
+            answer["pending_restart"] = True
+        return answer
+
+    def patch(self, patch: Json) -> None:
+        """PATCH /config."""
+        assert self.configuration is not None
+        _merge(self.configuration, patch)
+
+    def switchover(self, leader: str, candidate: str) -> str:
+        """POST /switchover."""
+        fault = self.world.switchover_fault
+        if fault == "lost":
+            raise HttpError(503, "Switchover status unknown")
+        target = self.member(candidate)
+        if self.leader != leader or target is None or self.primary is None:
+            raise HttpError(412, "leader name does not match")
+        if not target.streams or (self.synchronous_mode and candidate not in self.synchronous) or fault == "refuse":
+            raise HttpError(412, "candidate name does not match with sync_standby")
+        self.world.switchovers.append((leader, candidate))
+        self.synchronous.add(leader)
+        self.promote(target)
+        if fault == "unknown":
+            raise HttpError(503, "Switchover status unknown")
+        return f'Successfully switched over to "{candidate}"'
+
+    # Raft's own commands
+
+    def command(self, at: str, command: list[str]) -> object:
+        """What pysyncobj's utility would answer."""
+        match command:
+            case ["status"]:
+                return self._status(at)
+            case ["add", node]:
+                if self.has_quorum():
+                    self.members.add(node)
+                    return f"SUCCESS ADD {node}"
+            case ["remove", node]:
+                if self.has_quorum() and node != self.raft_leader and node in self.members:
+                    self.members.discard(node)
+                    return f"SUCCESS REMOVE {node}"
+            case ["transfer", node]:
+                if at == self.raft_leader and node in {each.node for each in self.alive()}:
+                    self.raft_leader = node
+                    return f"SUCCESS TRANSFER {node}"
+        return f"FAIL {command[0].upper()} {command[-1]}"
+
+    def _status(self, at: str) -> Json:
+        alive = {each.node for each in self.alive()}
+        partners = {
+            f"partner_node_status_server_{node}": 2 if node in alive else 0 for node in sorted(self.members - {at})
+        }
+        return {
+            "version": "0.3.17",
+            "self": at,
+            "leader": self.raft_leader if self.has_quorum() else None,
+            "has_quorum": self.has_quorum(),
+            "state": 2 if at == self.raft_leader else 0,
+            "partner_nodes_count": len(partners),
+            **partners,
+        }
+
+
+def _database() -> world.Database:
+    from tests.fakes import world
+
+    return world.Database()
+
+
+def _merge(into: Json, patch: Json) -> None:
+    for key, value in patch.items():
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, dict):
+            below = into.setdefault(key, {})
+            _merge(below, value)
+        else:
+            into[key] = value
