@@ -32,10 +32,7 @@ _INSTALL = f"""set -eu
 python3 -m venv --system-site-packages {_CHARMCRAFT}
 {_CHARMCRAFT}/bin/pip install --require-hashes --no-deps --only-binary :all: --requirement /requirements.txt
 """
-_FETCH = """set -eu
-python3 -m venv /tmp/pip
-exec /tmp/pip/bin/pip download --require-hashes --no-deps --only-binary :all: --dest /wheels --requirement "$1"
-"""
+_FETCH = ["python3", "-m", "pip", "--quiet", "download", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
 _PACK = [f"{_CHARMCRAFT}/bin/charmcraft", "pack", "--destructive-mode", "--verbosity=brief", "--output=/output"]
 _OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PIP_EXTRA_INDEX_URL": ""}
 _TIMEOUT = 1800  # seconds; the first pack of a charm may compile
@@ -203,12 +200,12 @@ def _wheels(lab_settings: settings.Settings, layers: list[pathlib.Path], require
 
     def fetch(entry: pathlib.Path) -> None:
         binds = [chroot.Bind(entry, "/wheels"), chroot.Bind(requirements, "/requirements.txt", writable=False)]
-        command = ["/bin/sh", "-c", _FETCH, "sh", "/requirements.txt"]
+        command = [*_FETCH, "--dest", "/wheels", "--requirement", "/requirements.txt"]
         chroot.run(lab_settings, layers, command, timeout=900, binds=binds)
 
     inputs: dict[str, cache.Input] = {
         "requirements": requirements.read_bytes(),
-        "fetch": _FETCH,
+        "fetch": " ".join(_FETCH),
         "layers": " ".join(layer.name for layer in layers),
     }
     return cache.ensure(lab_settings.cache, "wheels", inputs, fetch)

