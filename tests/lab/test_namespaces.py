@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import itertools
 import json
@@ -18,34 +19,45 @@ pytestmark = pytest.mark.machines
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(lab_settings: settings.Settings):
-    before = _outside_world()
+def nothing_is_left(lab_settings: settings.Settings, short_directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+    """After each test, whatever happened in it, the host has nothing that it did not have before."""
+    claimed = []
+    real = namespaces._claim
+    monkeypatch.setattr(namespaces, "_claim", lambda name: claimed.append(real(name)) or claimed[-1])
+    before = _outside_world(short_directory)
     yield
     namespaces.down(lab_settings)
-    _eventually(lambda: _outside_world() == before, lambda: f"{_outside_world()} is not {before}")
+    _eventually(
+        lambda: _outside_world(short_directory) <= before, lambda: f"{_outside_world(short_directory) - before}"
+    )
+    routes = commands.run("ip", "route", "show", "type", "unreachable").stdout
+    for subnet, group in claimed:
+        assert not group.exists()
+        assert f"{subnet} " not in routes
 
 
-def _outside_world() -> dict[str, set[str]]:
-    """What a lab could leave on the host, other labs' things included."""
-    loops = pathlib.Path("/sys/block").glob("loop*/loop/backing_file")
+def _outside_world(directory: pathlib.Path) -> set[str]:
+    """What a lab with its state below `directory` could leave on the host. Other labs may come and go meanwhile."""
+    links = [link["ifname"] for link in json.loads(commands.run("ip", "-json", "link").stdout)]
+    mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    loops = [path.read_text() for path in pathlib.Path("/sys/block").glob("loop*/loop/backing_file")]
     return {
-        "groups": {str(path) for path in namespaces.unified_hierarchy().glob("charm-lab-*")},
-        "routes": set(commands.run("ip", "route", "show", "type", "unreachable").stdout.splitlines()),
-        "links": {link["ifname"] for link in json.loads(commands.run("ip", "-json", "link").stdout)},
-        "mounts": {line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()},
-        "processes": {process for process in _processes() if "lab.init" in process or "lab-test-" in process},
-        "run": {str(path) for path in pathlib.Path("/run").iterdir()},
-        "loops": {loop.read_text() for loop in loops if "/lab-" in loop.read_text()},
+        *(f"link {name}" for name in links),
+        *(f"mount {path}" for path in mounts),
+        *(f"loop device for {path}" for path in loops if str(directory) in path),
+        *(f"process {process}" for process in _processes(directory)),
+        *(str(path) for path in pathlib.Path("/run").iterdir()),
     }
 
 
-def _processes() -> list[str]:
+def _processes(directory: pathlib.Path) -> list[str]:
+    """Processes that were told of the directory, as everything in a lab is by its environment."""
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(f"{path.parent.name} {path.read_text()}")
-        except OSError:
-            continue
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
+            if str(directory).encode() in told:
+                found.append(f"{path.name} {(path / 'comm').read_text()}")
     return found
 
 
