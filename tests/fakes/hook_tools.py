@@ -9,11 +9,12 @@ import collections.abc
 import contextlib
 import json
 import subprocess
+import types
 import typing
 from unittest import mock
 
 import httpx
-from scenario import _ops_main_mock, mocking
+from scenario import _ops_main_mock, _runtime, mocking
 
 _run = subprocess.run
 _transport = httpx.HTTPTransport
@@ -126,5 +127,7 @@ def serve(served: Served) -> collections.abc.Iterator[None]:
         mock.patch.object(_ops_main_mock, "_MockModelBackend", Backend),
         mock.patch.object(subprocess, "run", served.run),
         mock.patch.object(httpx, "HTTPTransport", transport),
+        # ops.testing writes the metadata for each hook; JSON is YAML too, and written a hundred times as fast.
+        mock.patch.object(_runtime, "yaml", types.SimpleNamespace(safe_dump=json.dumps)),
     ):
         yield
