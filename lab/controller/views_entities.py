@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 
-from lab.controller import tags, views_lookup, views_status
+from lab.controller import operations_common, tags, views_lookup, views_status
 from lab.controller.entities import applications, leadership, machines, relations, statuses, units
 
 
@@ -165,10 +165,10 @@ def status_log(scope: views_lookup.Scope, kind: str, name: str, limit: int) -> l
     """The latest past statuses of an entity, oldest first.
 
     Raises:
-        ViewError: There is no such kind of status.
+        OperationError: There is no such kind of status.
     """
     if kind not in _HISTORIES:
-        raise views_lookup.ViewError("bad request", f'unexpected status type "{kind}"')
+        raise operations_common.OperationError("bad request", f'unexpected status type "{kind}"')
     if kind in ("unit", "juju-unit", "workload"):
         name = scope.unit(name).name
     found = [

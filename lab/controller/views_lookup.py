@@ -7,20 +7,11 @@ import datetime
 import typing
 
 import lab.controller.store as store_module
-from lab.controller import tags
+from lab.controller import operations_common, tags
 from lab.controller.entities import applications, charms, machines, models, statuses, units
 
 SPACE = "alpha"
 """The only network space of the lab."""
-
-
-class ViewError(Exception):
-    """What was asked for cannot be shown; `code` is one of the codes of Juju's API."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,18 +47,18 @@ class Scope:
         """The application of this name.
 
         Raises:
-            ViewError: There is none.
+            OperationError: There is none.
         """
         found = self.store.get(applications.Application, self.uuid, name)
         if found is None:
-            raise ViewError("not found", f'application "{name}" not found')
+            raise operations_common.OperationError("not found", f'application "{name}" not found')
         return found
 
     def unit(self, name: str) -> units.Unit:
         """The unit of this name; `pg/leader` is the leader.
 
         Raises:
-            ViewError: There is none.
+            OperationError: There is none.
         """
         application, _, number = name.partition("/")
         if number == "leader":
@@ -76,22 +67,22 @@ class Scope:
             self.application(application)
             holder = leadership.holder(self.store, self.uuid, application)
             if holder is None:
-                raise ViewError("not found", f'could not determine leader for "{application}"')
+                raise operations_common.OperationError("not found", f'could not determine leader for "{application}"')
             name = holder
         found = self.store.get(units.Unit, self.uuid, name)
         if found is None:
-            raise ViewError("not found", f'unit "{name}" not found')
+            raise operations_common.OperationError("not found", f'unit "{name}" not found')
         return found
 
     def machine(self, identifier: str) -> machines.Machine:
         """The machine of this number.
 
         Raises:
-            ViewError: There is none.
+            OperationError: There is none.
         """
         found = self.store.get(machines.Machine, self.uuid, identifier)
         if found is None:
-            raise ViewError("not found", f"machine {identifier} not found")
+            raise operations_common.OperationError("not found", f"machine {identifier} not found")
         return found
 
     def charm(self, application: applications.Application) -> charms.Charm:
@@ -103,11 +94,11 @@ def find_model(store: store_module.Store, reference: str) -> models.Model:
     """The model of this name or UUID.
 
     Raises:
-        ViewError: There is none.
+        OperationError: There is none.
     """
     found = store.get(models.Model, reference) or models.by_name(store, reference)
     if found is None:
-        raise ViewError("model not found", f'model "{reference}" not found')
+        raise operations_common.OperationError("model not found", f'model "{reference}" not found')
     return found
 
 

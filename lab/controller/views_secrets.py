@@ -9,7 +9,7 @@ import hashlib
 import json
 import typing
 
-from lab.controller import tags, views_lookup
+from lab.controller import operations_common, tags, views_lookup
 from lab.controller.entities import relations, secrets
 
 
@@ -25,14 +25,14 @@ def show_secret(
     """One secret by URI, bare identifier, or a user secret's name; with grants, and content if wanted.
 
     Raises:
-        ViewError: There is no such secret, or no such revision of it.
+        OperationError: There is no such secret, or no such revision of it.
     """
     secret = find(scope, identifier)
     shown = secret_view(scope, secret)
     if reveal:
         chosen = scope.store.get(secrets.SecretRevision, scope.uuid, secret.id, revision or secret.latest_revision)
         if chosen is None:
-            raise views_lookup.ViewError("not found", f"secret revision {secret.id}/{revision} not found")
+            raise operations_common.OperationError("not found", f"secret revision {secret.id}/{revision} not found")
         shown["content"] = {"Data": {key: decode(value) for key, value in sorted(chosen.content.items())}}
         shown["checksum"] = checksum(chosen.content)
     if with_revisions:
@@ -54,7 +54,7 @@ def find(scope: views_lookup.Scope, identifier: str) -> secrets.Secret:
     """The secret of a URI, bare identifier, or user secret's name.
 
     Raises:
-        ViewError: There is none.
+        OperationError: There is none.
     """
     bare = identifier.removeprefix("secret:").rpartition("/")[2]
     found = scope.store.get(secrets.Secret, scope.uuid, bare)
@@ -62,7 +62,7 @@ def find(scope: views_lookup.Scope, identifier: str) -> secrets.Secret:
         named = scope.store.find(secrets.Secret, model=scope.uuid, owner=tags.model(scope.uuid), name=identifier)
         found = next(iter(named), None)
     if found is None:
-        raise views_lookup.ViewError("not found", f'secret "{bare}" not found')
+        raise operations_common.OperationError("not found", f'secret "{bare}" not found')
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 
-from lab.controller import storage_lifecycle, views_lookup
+from lab.controller import operations_common, storage_lifecycle, views_lookup
 from lab.controller.entities import storage, units
 
 
@@ -38,13 +38,13 @@ def details(scope: views_lookup.Scope, identifiers: collections.abc.Sequence[str
     """The named storage instances.
 
     Raises:
-        ViewError: One of them does not exist.
+        OperationError: One of them does not exist.
     """
     result: dict[str, typing.Any] = {}
     for identifier in identifiers:
         instance = scope.store.get(storage.StorageInstance, scope.uuid, identifier)
         if instance is None:
-            raise views_lookup.ViewError("not found", f'storage instance "{identifier}" not found')
+            raise operations_common.OperationError("not found", f'storage instance "{identifier}" not found')
         result[identifier] = instance_view(scope, instance)
     return {identifier: result[identifier] for identifier in sorted(result)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 
-from lab.controller import tags, views_lookup
+from lab.controller import operations_common, tags, views_lookup
 from lab.controller.entities import tasks
 
 DEFAULT_LIMIT = 50
@@ -15,11 +15,11 @@ def show_task(scope: views_lookup.Scope, identifier: str) -> dict[str, typing.An
     """One task.
 
     Raises:
-        ViewError: There is none of this number.
+        OperationError: There is none of this number.
     """
     task = scope.store.get(tasks.Task, scope.uuid, int(identifier)) if identifier.isdigit() else None
     if task is None:
-        raise views_lookup.ViewError("not found", f'task "{identifier}" not found')
+        raise operations_common.OperationError("not found", f'task "{identifier}" not found')
     return task_view(task)
 
 
@@ -46,11 +46,11 @@ def show_operation(scope: views_lookup.Scope, identifier: str) -> dict[str, typi
     """One operation with its tasks.
 
     Raises:
-        ViewError: There is none of this number.
+        OperationError: There is none of this number.
     """
     operation = scope.store.get(tasks.Operation, scope.uuid, int(identifier)) if identifier.isdigit() else None
     if operation is None:
-        raise views_lookup.ViewError("not found", f'operation "{identifier}" not found')
+        raise operations_common.OperationError("not found", f'operation "{identifier}" not found')
     return operation_view(scope, operation)
 
 

@@ -44,7 +44,8 @@ Run = Callable[[str], Result]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def runner(line: str) -> Result:
         status = juju.main(shlex.split(line))
-        return Result(status, *capsys.readouterr())
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
 
     return runner
 

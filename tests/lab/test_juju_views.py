@@ -15,7 +15,7 @@ import juju_world
 import pytest
 import yaml
 
-from lab.controller import store, views_lookup
+from lab.controller import operations_common, store
 from lab.juju import __main__ as juju
 
 METHODS = (
@@ -52,7 +52,7 @@ def lab(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[juj
         def answer(**params: typing.Any) -> typing.Any:
             try:
                 return getattr(views, method)(**params)
-            except views_lookup.ViewError as error:
+            except operations_common.OperationError as error:
                 raise juju_support.Refusal(error.code, error.message) from error
 
         return answer

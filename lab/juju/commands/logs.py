@@ -11,7 +11,9 @@ from lab.juju import command, flags, names, tabular, times
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 _COLORS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31", "DEBUG": "32", "INFO": "34", "TRACE": "37"}
-_POLL = 0.5
+_PATIENCE = 10.0
+"""Seconds that one request for further lines waits for them."""
+
 _BACKLOG = 10
 """Lines shown before following the log where nothing else was asked for."""
 
@@ -66,9 +68,8 @@ def debug_log(invocation: command.Invocation) -> None:
     lines = invocation.call("debug_log", limit=backlog or None, after=0, **criteria)
     _print(invocation, lines)
     while tail:
-        time.sleep(_POLL)
         after = lines[-1]["sequence"] if lines else 0
-        fresh = invocation.call("debug_log", limit=None, after=after, **criteria)
+        fresh = invocation.call("debug_log", limit=None, after=after, timeout=_PATIENCE, **criteria)
         _print(invocation, fresh)
         lines = fresh or lines
 

@@ -52,22 +52,3 @@ def mapping(text: str) -> dict[str, typing.Any]:
     if not isinstance(content, dict):
         raise command.CommandError(f"yaml: expected a mapping, got {type(content).__name__}")
     return content
-
-
-def of_application(text: str, application: str) -> dict[str, typing.Any]:
-    """The settings of one application in a YAML text.
-
-    They lie below the application's name; what `juju config` printed has them below `settings`, each with its `value`.
-
-    Raises:
-        CommandError: There are none for this application.
-    """
-    content = mapping(text)
-    if not content:
-        return {}
-    if application in content and isinstance(content[application], dict):
-        return content[application]
-    if content.get("application") == application and isinstance(content.get("settings"), dict):
-        settings: dict[str, dict[str, typing.Any]] = content["settings"]
-        return {key: value["value"] for key, value in settings.items() if value.get("source") == "user"}
-    raise command.CommandError(f'no settings found for "{application}"')
