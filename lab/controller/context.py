@@ -30,8 +30,8 @@ from lab.controller.tools import errors, goals, ports, relation_context, resourc
 if typing.TYPE_CHECKING:
     from lab.controller import core, execution, relation_view
 
-_SEVERITY = ("unknown", "terminated", "active", "waiting", "maintenance", "blocked", "error")
-"""Workload statuses, the worse the later."""
+_SEVERITY = {"terminated": 1, "active": 2, "waiting": 3, "maintenance": 4, "blocked": 5, "error": 6}
+"""How bad a workload status is; one that is not here is the least."""
 
 
 class CommitError(Exception):
@@ -45,8 +45,6 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
         action: The running action's parameters and results; None in hooks.
         reboot: ``after`` or ``now`` once the charm has asked for a reboot of its machine, else empty.
         status_set: Whether the charm has set the unit's status.
-        storage_wanted: How many further instances of each storage the charm has asked for. The agent creates them
-            when the run has succeeded.
     """
 
     def __init__(
@@ -64,7 +62,8 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
         self._state: dict[str, str] | None = None
         self._ports: ports.StagedPorts | None = None
         self._config: dict[str, typing.Any] | None = None
-        self.storage_wanted: dict[str, int] = {}
+        self._storage_wanted: dict[str, int] = {}
+        self._storage_checked = True
         self.reboot: typing.Literal["", "after", "now"] = ""
         self.status_set = False
         self.action: views.Action | None = None
@@ -152,7 +151,7 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
         }
         own = statuses.get(self.store, self.model_uuid, tags.application(self.application))
         if own is None or own.status in ("unset", "unknown"):
-            own = max(of_units.values(), key=lambda status: _SEVERITY.index(status.status))
+            own = max(of_units.values(), key=lambda status: _SEVERITY.get(status.status, 0))
         return own, of_units
 
     def set_unit_status(self, status: str, message: str) -> None:
@@ -255,7 +254,32 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
     def add_storage(self, counts: Mapping[str, int]) -> None:
         """Stage the creation of storage instances."""
         for name, count in counts.items():
-            self.storage_wanted[name] = self.storage_wanted.get(name, 0) + count
+            self._storage_wanted[name] = self._storage_wanted.get(name, 0) + count
+        # Checked once, before the agent creates any: those would count as further ones.
+        self._storage_checked = False
+
+    @property
+    def storage_wanted(self) -> Mapping[str, int]:
+        """How many further instances of each storage the charm has asked for; the agent creates them at the end.
+
+        Raises:
+            CommitError: the charm has no such storage, or it may not have so many.
+        """
+        if self._storage_checked:
+            return dict(self._storage_wanted)
+        charm = self.store.require(charms.Charm, self.model_uuid, self._charm_url())
+        for name, count in self._storage_wanted.items():
+            if name not in charm.storage:
+                raise CommitError(f"adding storage {json.dumps(name)}: charm storage {json.dumps(name)} not found")
+            most = _most(charm.storage[name])
+            wanted = count + sum(one.partition("/")[0] == name for one in self.storages())
+            if most is not None and wanted > most:
+                raise CommitError(
+                    f"adding storage {json.dumps(name)}: charm {json.dumps(charm.name)} store {json.dumps(name)}: "
+                    f"at most {most} instances supported, {wanted} specified"
+                )
+        self._storage_checked = True
+        return dict(self._storage_wanted)
 
     def resource(self, name: str) -> str:
         """Where in the machine the current file of a resource is; it is copied there if need be.
@@ -293,17 +317,17 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
             CommitError: the unit may not, or the model has changed so that it cannot be; the hook has failed.
         """
         try:
+            self.storage_wanted  # noqa: B018 - raises if it cannot be
             with self.store.transaction():
                 self.commit_databags()
                 self._commit_state()
-                self._check_storage()
                 self.commit_secrets()
         except (secrets.SecretError, errors.ToolError) as error:
             raise CommitError(str(error)) from error
 
     def discard(self) -> None:
         """Drop all that is staged. Nothing of it was written."""
-        self.storage_wanted.clear()
+        self._storage_wanted.clear()
         self.reboot = "now" if self.reboot == "now" else ""
 
     def _commit_state(self) -> None:
@@ -313,10 +337,10 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
         if self._ports is not None and self._ports.changed:
             self.store.put(units.Ports(self.model_uuid, self.unit, self._ports.result()))
 
-    def _check_storage(self) -> None:
-        if not self.storage_wanted:
-            return
-        charm = self.store.require(charms.Charm, self.model_uuid, self._charm_url())
-        for name in self.storage_wanted:
-            if name not in charm.storage:
-                raise errors.ToolError(f"adding storage {json.dumps(name)}: charm storage {json.dumps(name)} not found")
+
+def _most(storage: Mapping[str, typing.Any]) -> int | None:
+    """How many instances a storage may have by the charm's metadata (``2``, ``2-``, ``2+``, ``1-3``); None: any."""
+    text = str((storage.get("multiple") or {}).get("range", "1")).strip()
+    if text.endswith(("-", "+")):
+        return None
+    return int(text.rpartition("-")[2])

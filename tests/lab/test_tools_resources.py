@@ -161,11 +161,18 @@ def test_storage_is_added_after_the_hook(world: tools_world.World) -> None:
     assert run.error("storage-add", "logs=0")[0] == 2
 
 
-def test_storage_that_the_charm_does_not_have_fails_the_hook(world: tools_world.World) -> None:
+@pytest.mark.parametrize(
+    ("directive", "reason"),
+    [("nope", 'charm storage "nope" not found'), ("data=1", "at most 1 instances supported, 2 specified")],
+)
+def test_storage_that_the_charm_may_not_have_fails_the_hook(
+    world: tools_world.World, directive: str, reason: str
+) -> None:
+    world.attach("pg/0", "data/0")
     run = world.start("pg/0")
-    run.out("storage-add", "nope")
+    run.out("storage-add", directive)
     run.out("state-set", "a=1")
-    with pytest.raises(context.CommitError, match='charm storage "nope" not found'):
+    with pytest.raises(context.CommitError, match=reason):
         run.commit()
     assert world.start("pg/0").json("state-get") == {}
 

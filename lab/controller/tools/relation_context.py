@@ -75,9 +75,9 @@ class RelationContext(run.Run):
 
     @property
     def hook_relation(self) -> views.Relation | None:
-        """The relation that the hook is about."""
+        """The relation that the hook is about; None if it is about none, or about one that is gone."""
         number = self.execution.relation if self._hook.relation is None else self._hook.relation
-        return None if number is None else self.relation(number)
+        return next((relation for relation in self.relations() if relation.id == number), None)
 
     @property
     def remote_unit(self) -> str:
