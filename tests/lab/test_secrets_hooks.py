@@ -13,6 +13,9 @@ from lab.controller.entities import secrets as entities
 from lab.controller.tools import errors, secret
 from tests.lab import tools_world
 
+UNKNOWN = "secret:" + "a" * 20
+NOT_RELATED = 'cannot specify unit "pg/1" in relation to application "web"'
+
 
 @pytest.fixture
 def world() -> tools_world.World:
@@ -165,11 +168,11 @@ def test_a_new_label_works_within_the_hook(world: tools_world.World) -> None:
     [
         ([], "require either a secret URI or label"),
         (["nonsense"], 'secret URI "nonsense" not valid'),
-        (["secret:" + "a" * 20, "--peek", "--refresh"], "specify one of --peek or --refresh but not both"),
-        (["secret:" + "a" * 20, "key", "more"], 'unrecognized args: ["more"]'),
-        (["secret:" + "a" * 20, "--format", "smart"], 'invalid value "smart" for option --format: unknown format "smart"'),
+        ([UNKNOWN, "--peek", "--refresh"], "specify one of --peek or --refresh but not both"),
+        ([UNKNOWN, "key", "more"], 'unrecognized args: ["more"]'),
+        ([UNKNOWN, "--format", "smart"], 'invalid value "smart" for option --format: unknown format "smart"'),
     ],
-)  # fmt: skip
+)
 def test_secret_get_usage(world: tools_world.World, arguments: list[str], message: str) -> None:
     assert world.start("pg/0").error("secret-get", *arguments) == (2, message)
 
@@ -245,7 +248,7 @@ def test_who_does_not_manage_a_secret_fails_at_the_end(world: tools_world.World,
 
 def test_a_secret_that_is_not_there_fails_the_hook(world: tools_world.World) -> None:
     run = world.start("pg/0")
-    run.out("secret-set", "secret:" + "a" * 20, "key=two")
+    run.out("secret-set", UNKNOWN, "key=two")
     denied(world, run, "not found")
 
 
@@ -304,7 +307,7 @@ def test_a_grant_is_for_the_related_application_or_one_of_its_units(world: tools
 @pytest.mark.parametrize(
     ("tool", "arguments", "code", "message"),
     [
-        ("secret-grant", ["-r", "2", "--unit", "pg/1"], 2, 'cannot specify unit "pg/1" in relation to application "web"'),
+        ("secret-grant", ["-r", "2", "--unit", "pg/1"], 2, NOT_RELATED),
         ("secret-grant", ["-r", "2", "--unit", "web"], 2, 'unit "web" not valid'),
         ("secret-grant", ["-r", "9"], 2, 'invalid value "9" for option -r: relation not found'),
         ("secret-grant", [], 2, "no relation id specified"),
@@ -312,7 +315,7 @@ def test_a_grant_is_for_the_related_application_or_one_of_its_units(world: tools
         ("secret-revoke", ["--app", "web", "--unit", "web/0"], 2, "specify only one of application or unit"),
         ("secret-revoke", ["--app", "web", "-r", "2"], 2, "do not specify both relation and app"),
     ],
-)  # fmt: skip
+)
 def test_grant_usage(world: tools_world.World, tool: str, arguments: list[str], code: int, message: str) -> None:
     uri = add(world, "pg/0")
     assert world.start("pg/0").error(tool, uri, *arguments) == (code, message)

@@ -116,5 +116,5 @@ class SecretMachine(stateful.RuleBasedStateMachine):
         assert {one.consumer for one in consumers} == {f"unit-{unit.replace('/', '-')}" for unit in self.tracked}
 
 
-SecretMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+SecretMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestSecret = SecretMachine.TestCase
