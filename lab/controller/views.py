@@ -32,7 +32,7 @@ class Clock(typing.Protocol):
 class Views:
     """The views of one controller's state.
 
-    Every method raises `operations_common.OperationError`, with one of the codes of Juju's API, where something does not exist.
+    Every method raises `operations_common.OperationError` where something does not exist.
     """
 
     def __init__(self, store: store_module.Store, clock: Clock, controller: views_lookup.Controller) -> None:

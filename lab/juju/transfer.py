@@ -6,8 +6,11 @@ The sender writes a tar archive, the receiver unpacks it, so modes, links and wh
 from __future__ import annotations
 
 import collections.abc
+import re
 import shlex
 import subprocess
+
+_WILDCARDS = re.compile(r"([*?]|\[[^\]/ ]+\])")
 
 _SEND = """
 status=0
@@ -35,9 +38,13 @@ elif [ {several} = yes ]; then
 fi
 aside=$(mktemp --directory) || exit 1
 unpack "$aside"; status=$?
-for file in "$aside"/* "$aside"/.[!.]*; do
-    [ ! -e "$file" ] || mv --no-target-directory -- "$file" "$target" || status=1
-done
+set --
+for file in "$aside"/* "$aside"/.[!.]*; do [ ! -e "$file" ] || set -- "$@" "$file"; done
+if [ $# -gt 1 ]; then
+    echo "scp: $target: No such file or directory" >&2; status=1
+elif [ $# = 1 ]; then
+    mv --no-target-directory -- "$1" "$target" || status=1
+fi
 rm --recursive --force -- "$aside"
 exit $status
 """
@@ -51,8 +58,16 @@ def send_script(paths: collections.abc.Sequence[str], *, recursive: bool, expand
         recursive: whether directories may be among it.
         expand: whether the script's shell expands patterns in the paths, as scp does on the remote side.
     """
-    words = " ".join(paths if expand else (shlex.quote(path) for path in paths))
+    words = " ".join(_pattern(path) if expand else shlex.quote(path) for path in paths)
     return _SEND.format(paths=words, recursive="yes" if recursive else "no")
+
+
+def _pattern(path: str) -> str:
+    """The path quoted for a shell, except what makes a pattern of it; those of scp know nothing of words."""
+    path = path.removeprefix("~/") or "."
+    return "".join(
+        part if index % 2 else shlex.quote(part) for index, part in enumerate(_WILDCARDS.split(path)) if part
+    )
 
 
 def receive_script(target: str, *, several: bool) -> str:

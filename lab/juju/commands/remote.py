@@ -150,11 +150,10 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _copy(invocation: command.Invocation, source: str, destination: str, recursive: bool, several: bool) -> int:
-    """Copy one source, which may hold several patterns if it is remote; return the status."""
+    """Copy one source, which may be a pattern if it is remote; return the status."""
     source_target, source_path = _split(source)
     destination_target, destination_path = _split(destination)
     send = transfer.send_script([source_path], recursive=recursive, expand=bool(source_target))
-    several = several or bool(source_target and re.search(r"[*?\[ ]", source_path))
     receive = transfer.receive_script(destination_path, several=several)
     return transfer.run(_side(invocation, source_target, send), _side(invocation, destination_target, receive))
 
