@@ -176,7 +176,7 @@ def unit_view(
 
 def unit_statuses(scope: views_lookup.Scope, unit: units.Unit) -> tuple[dict[str, typing.Any], dict[str, typing.Any]]:
     """A unit's workload and agent status. A silent agent is lost, and what it last said no longer counts."""
-    workload, agent = scope.status(unit.tag), scope.status(statuses.agent(unit.name))
+    workload, agent = statuses.presented(scope.store, scope.uuid, unit.name)
     life = views_lookup.life(unit.life)
     shown_workload = views_lookup.status_info(workload, "waiting")
     if not _lost(unit, agent):

@@ -107,7 +107,7 @@ def _statuses(found: store.Store) -> None:
     put("unit-pg-0", "active")
     put("unit-pg-1", "active", "Primary")
     put("unit-pg-2", "maintenance", "installing snap")
-    put("unit-pg-2", "error", 'hook failed: "db-relation-changed"', since=30)
+    put("agent-pg-2", "error", 'hook failed: "db-relation-changed"', since=30)
     put("agent-pg-0", "executing", "running config-changed hook", since=40)
     put("machine-10", "pending")
     put("unit-client-0", "waiting", "waiting for machine")

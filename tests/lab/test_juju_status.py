@@ -178,7 +178,7 @@ JSON: dict[str, typing.Any] = {
             "message": 'hook failed: "db-relation-changed"',
             "since": "21 Nov 2025 10:00:30Z",
         },
-        "juju-status": {"current": "idle", "since": "21 Nov 2025 10:00:01Z", "version": "3.6.12"},
+        "juju-status": {"current": "idle", "since": "21 Nov 2025 10:00:30Z", "version": "3.6.12"},
         "upgrading-from": "local:postgresql-machine-0",
         "machine": "2",
         "public-address": "198.18.0.4",
@@ -322,6 +322,7 @@ def test_the_application_has_its_leaders_status_or_its_worst_units(
     unit_statuses: list[str],
     expected: str,
 ) -> None:
+    statuses.set_status(stored, juju_world.NOW, juju_world.MODEL, "agent-pg-2", "idle")
     for number, status in enumerate(unit_statuses):
         statuses.set_status(stored, juju_world.NOW, juju_world.MODEL, f"unit-pg-{number}", status)
     if leader_set:

@@ -340,7 +340,7 @@ def test_show_status_log(run: Run) -> None:
         "Time                   Type       Status       Message\n"
         "21 Nov 2025 10:00:01Z  juju-unit  idle         \n"
         "21 Nov 2025 10:00:01Z  workload   maintenance  installing snap\n"
-        '21 Nov 2025 10:00:30Z  workload   error        hook failed: "db-relation-changed"\n'
+        '21 Nov 2025 10:00:30Z  juju-unit  error        hook failed: "db-relation-changed"\n'
     )
     assert len(json.loads(run("show-status-log pg/2 -n 1 --format json"))) == 1
 
