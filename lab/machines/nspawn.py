@@ -208,12 +208,12 @@ class NspawnMachine:
     def destroy(self) -> None:
         """See `machine.Machine.destroy`."""
         self.crash()
-        (self._directory / "machine.json").unlink(missing_ok=True)
         groups.clear(self.group)
         with contextlib.suppress(FileNotFoundError):
             self.group.rmdir()
         network.disconnect(self._name, self._described["index"])
         self._unmount()
+        (self._directory / "machine.json").unlink()  # from here on it does not exist; before, this could be done again
         cache.remove_tree(self._directory)
 
     def outside(self, path: str) -> pathlib.Path:
