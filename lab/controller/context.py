@@ -130,12 +130,12 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
         return goals.goal_state(self.store, self.model_uuid, self.unit)
 
     def unit_status(self) -> statuses.Status:
-        """The unit's workload status."""
-        return self._status(tags.unit(self.unit))
+        """The unit's workload status; that of the hook in error if there is one."""
+        return self._status_of(self.unit)
 
-    def _status(self, entity: str) -> statuses.Status:
-        found = statuses.get(self.store, self.model_uuid, entity)
-        return found or statuses.Status(self.model_uuid, entity, "unknown", "", self.now())
+    def _status_of(self, unit: str) -> statuses.Status:
+        workload, _ = statuses.presented(self.store, self.model_uuid, unit)
+        return workload or statuses.Status(self.model_uuid, tags.unit(unit), "unknown", "", self.now())
 
     def application_status(self) -> tuple[statuses.Status, dict[str, statuses.Status]]:
         """The application's status (the worst of its units' while the leader has set none), and those of its units.
@@ -146,7 +146,7 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
         if not self.is_leader():
             raise errors.NotLeaderError
         of_units = {
-            unit.name: self._status(unit.tag)
+            unit.name: self._status_of(unit.name)
             for unit in applications.units_of(self.store, self.model_uuid, self.application)
         }
         own = statuses.get(self.store, self.model_uuid, tags.application(self.application))

@@ -122,6 +122,16 @@ def test_an_application_status_that_was_not_set_is_the_worst_of_the_units(world:
     assert (shown["status"], shown["message"]) == ("blocked", "disk")
 
 
+def test_a_hook_in_error_is_the_units_status(world: tools_world.World) -> None:
+    world.start("pg/0").out("status-set", "active")
+    statuses.set_status(
+        world.store, world.clock.now(), tools_world.MODEL, statuses.agent("pg/0"), "error", 'hook failed: "start"'
+    )
+    shown = world.action("pg/0").json("status-get", "--include-data")
+    assert (shown["status"], shown["message"]) == ("error", 'hook failed: "start"')
+    assert world.start("pg/1").json("goal-state")["units"]["pg/0"]["status"] == "error"
+
+
 def test_application_version_set(world: tools_world.World) -> None:
     run = world.start("pg/0")
     run.out("application-version-set", "--", "-16.15")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import typing
 
-from lab.controller import tags
 from lab.controller.entities import applications, models, relations, statuses, units
 
 if typing.TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _units(store: store_module.Store, model: str, application: str) -> dict[str,
 
 
 def _goal(store: store_module.Store, unit: units.Unit) -> Goal:
-    status = statuses.get(store, unit.model, tags.unit(unit.name))
+    status, _ = statuses.presented(store, unit.model, unit.name)
     dying = unit.life is models.Life.DYING
     shown = "dying" if dying else status.status if status else "waiting"
     return {"status": shown, "since": _time(status.since if status else unit.created)}
