@@ -27,12 +27,14 @@ DEFAULT_RELEASE = "24.04"
 
 _HERE = pathlib.Path(__file__).parent
 _REQUIREMENTS = _HERE / "charmcraft.txt"
+# What pip builds a requirement with that is published as source only.
+_BUILD_BACKENDS = _HERE / "build-backends.txt"
 _CHARMCRAFT = "/opt/charmcraft"  # a virtual environment does not move
 _INSTALL = f"""set -eu
 python3 -m venv --system-site-packages {_CHARMCRAFT}
 {_CHARMCRAFT}/bin/pip install --require-hashes --no-deps --only-binary :all: --requirement /requirements.txt
 """
-_FETCH = ["python3", "-m", "pip", "--quiet", "download", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
+_FETCH = ["python3", "-m", "pip", "--quiet", "download", "--require-hashes", "--no-deps", "--prefer-binary"]
 _PACK = [f"{_CHARMCRAFT}/bin/charmcraft", "pack", "--destructive-mode", "--verbosity=brief", "--output=/output"]
 _OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PIP_EXTRA_INDEX_URL": ""}
 _TIMEOUT = 1800  # seconds; the first pack of a charm may compile
@@ -199,16 +201,25 @@ def _wheels(lab_settings: settings.Settings, layers: list[pathlib.Path], require
     """A folder with the wheels of a locked requirements file."""
 
     def fetch(entry: pathlib.Path) -> None:
-        binds = [chroot.Bind(entry, "/wheels"), chroot.Bind(requirements, "/requirements.txt", writable=False)]
-        command = [*_FETCH, "--dest", "/wheels", "--requirement", "/requirements.txt"]
-        chroot.run(lab_settings, layers, command, timeout=900, binds=binds)
+        _fetch(lab_settings, layers, requirements, entry)
+        if any(path.suffix != ".whl" for path in entry.iterdir()):
+            _fetch(lab_settings, layers, _BUILD_BACKENDS, entry)
 
     inputs: dict[str, cache.Input] = {
         "requirements": requirements.read_bytes(),
+        "build backends": _BUILD_BACKENDS,
         "fetch": " ".join(_FETCH),
         "layers": " ".join(layer.name for layer in layers),
     }
     return cache.ensure(lab_settings.cache, "wheels", inputs, fetch)
+
+
+def _fetch(
+    lab_settings: settings.Settings, layers: list[pathlib.Path], requirements: pathlib.Path, to: pathlib.Path
+) -> None:
+    binds = [chroot.Bind(to, "/wheels"), chroot.Bind(requirements, "/requirements.txt", writable=False)]
+    command = [*_FETCH, "--dest", "/wheels", "--requirement", "/requirements.txt"]
+    chroot.run(lab_settings, layers, command, timeout=900, binds=binds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,12 @@ from charmlibs.systemd import (
     service_stop,
 )
 
+# charmcraft knows libraries by these. The patch is higher than any published one, so that `charmcraft fetch-libs` keeps
+# this file.
+LIBID = "045b0d179f6b4514a8bb9b48aee9ebaf"
+LIBAPI = 1
+LIBPATCH = 99
+
 __all__ = [
     "SystemdError",
     "daemon_reload",

@@ -16,6 +16,12 @@ from charmlibs.snap import (
     remove,
 )
 
+# charmcraft knows libraries by these. The patch is higher than any published one, so that `charmcraft fetch-libs` keeps
+# this file.
+LIBID = "05394e5893f94f2d90feb7cbe6b633cd"
+LIBAPI = 2
+LIBPATCH = 99
+
 __all__ = [
     "Snap",
     "SnapAPIError",
