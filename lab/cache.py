@@ -15,6 +15,7 @@ import os
 import pathlib
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -23,6 +24,7 @@ Input = str | bytes | pathlib.Path
 logger = logging.getLogger(__name__)
 
 _LENGTH = 20
+_SCRATCH = "scratch"
 _DAY = 24 * 60 * 60
 
 
@@ -100,6 +102,7 @@ def prune(
         if kept[entry.parent.name] > newest and not recent and entry not in in_use and _remove_free(entry):
             removed.append(entry)
     removed += [partial for partial in cache.glob("*/*.partial") if _remove_partial(partial)]
+    removed += [directory for directory in cache.glob(f"{_SCRATCH}/*") if _remove_scratch(directory)]
     return removed
 
 
@@ -111,6 +114,23 @@ def hold(entry: pathlib.Path) -> int:
     descriptor = os.open(_lock_file(entry), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
+
+
+@contextlib.contextmanager
+def scratch(cache: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Give a directory on the cache's file system for as long as it is needed.
+
+    What a killed process leaves of it is removed by `prune`.
+    """
+    (cache / _SCRATCH).mkdir(parents=True, exist_ok=True)
+    directory = pathlib.Path(tempfile.mkdtemp(dir=cache / _SCRATCH))
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield directory
+    finally:
+        os.close(descriptor)
+        remove_tree(directory)
 
 
 def remove_tree(path: pathlib.Path) -> None:
@@ -146,7 +166,7 @@ def _build(entry: pathlib.Path, build: Callable[[pathlib.Path], object]) -> None
 
 def _remove_free(entry: pathlib.Path) -> bool:
     """Remove an entry unless a process holds it."""
-    with contextlib.suppress(BlockingIOError), _locked(_lock_file(entry), wait=False):
+    with contextlib.suppress(BlockingIOError), _locked(_lock_file(entry), fcntl.LOCK_EX | fcntl.LOCK_NB):
         partial = entry.with_suffix(".partial")
         remove_tree(partial)
         # Whoever comes in the middle of the removal must not see half an entry.
@@ -158,9 +178,22 @@ def _remove_free(entry: pathlib.Path) -> bool:
 
 def _remove_partial(partial: pathlib.Path) -> bool:
     """Remove what an interrupted build left, unless it is being built again."""
-    with contextlib.suppress(BlockingIOError), _locked(_lock_file(partial), wait=False):
+    with contextlib.suppress(BlockingIOError), _locked(_lock_file(partial), fcntl.LOCK_EX | fcntl.LOCK_NB):
         remove_tree(partial)
         return True
+    return False
+
+
+def _remove_scratch(directory: pathlib.Path) -> bool:
+    """Remove a scratch directory whose process has ended."""
+    with contextlib.suppress(BlockingIOError):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(directory)
+            return True
+        finally:
+            os.close(descriptor)
     return False
 
 

@@ -105,7 +105,7 @@ def down(lab_settings: settings.Settings, *, keep: bool = False) -> bool:
         if lab and lab.inside:
             raise NamespacesError("a lab cannot be ended from inside")
         if lab:
-            _end(lab)
+            _end(lab, signal.SIGTERM, signal.SIGKILL)
         _clear_orphans()
         lab_settings.description.unlink(missing_ok=True)
         if not keep:
@@ -130,9 +130,10 @@ def run(lab_settings: settings.Settings, argv: Sequence[str], *, layers: Sequenc
             _begin(channel, {"command": list(argv), "once": True})
             return int(_receive(channel, timeout))
     finally:
-        process.kill()
-        process.wait()
         with _host_lock():
+            if lab := find(lab_settings):
+                _end(lab, signal.SIGKILL)
+            process.wait(_STOP_TIMEOUT)
             _clear_orphans()
             lab_settings.description.unlink(missing_ok=True)
 
@@ -250,11 +251,11 @@ def _receive(channel: socket.socket, timeout: float) -> str:
         raise NamespacesError(f"the lab did not answer within {timeout} s") from error
 
 
-def _end(lab: Lab) -> None:
+def _end(lab: Lab, *signals: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         process = os.pidfd_open(lab.pid)
         try:
-            for number in (signal.SIGTERM, signal.SIGKILL):
+            for number in signals:
                 signal.pidfd_send_signal(process, number)
                 # Readable once PID 1 has ended, which the kernel lets it do after all others of its namespace.
                 if select.select([process], [], [], _STOP_TIMEOUT)[0]:

@@ -35,7 +35,9 @@ python3 -m venv --system-site-packages {_CHARMCRAFT}
 {_CHARMCRAFT}/bin/pip install --require-hashes --no-deps --only-binary :all: --requirement /requirements.txt
 """
 _FETCH = ["python3", "-m", "pip", "--quiet", "download", "--require-hashes", "--no-deps", "--prefer-binary"]
-_PACK = [f"{_CHARMCRAFT}/bin/charmcraft", "pack", "--destructive-mode", "--verbosity=brief", "--output=/output"]
+_PACK = [f"{_CHARMCRAFT}/bin/charmcraft", "pack", "--destructive-mode", "--verbosity=brief"]
+# Parts' scripts call craftctl, which stands beside charmcraft.
+_ENVIRONMENT = {"PATH": f"{_CHARMCRAFT}/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 _OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PIP_EXTRA_INDEX_URL": ""}
 _TIMEOUT = 1800  # seconds; the first pack of a charm may compile
 
@@ -158,15 +160,16 @@ def _run(
         binds = [
             chroot.Bind(charmcraft, _CHARMCRAFT, writable=False),
             chroot.Bind(copy, "/source"),
-            chroot.Bind(output, "/output"),
             chroot.Bind(links, "/wheels", writable=False),
             chroot.Bind(release, "/usr/lib/os-release", writable=False),
         ]
         try:
-            env = _OFFLINE if wheels else {}
+            env = _ENVIRONMENT | (_OFFLINE if wheels else {})
             chroot.run(lab_settings, layers, _PACK, timeout=_TIMEOUT, binds=binds, env=env, cwd="/source")
         except chroot.ChrootError as error:
             raise PackingError(f"charmcraft failed: {error}") from error
+    for packed in copy.glob("*.charm"):
+        shutil.move(packed, output)
     found = [path.name for path in output.glob("*.charm")]
     if len(found) != 1:
         raise PackingError(f"charmcraft made {len(found)} charms for this architecture: {', '.join(found)}")

@@ -26,7 +26,6 @@ _COMMANDS = {
     "setpriv": "util-linux",
     "setsid": "util-linux",
     "systemd-nspawn": "systemd-container",
-    "tc": "iproute2",
     "unshare": "util-linux",
 }
 _KEYRING_PACKAGES = {"Debian": "debian-archive-keyring", "Ubuntu": "ubuntu-keyring"}

@@ -6,6 +6,9 @@ import os
 import pathlib
 import typing
 
+# Before charm-refresh: spares its import the Kubernetes half.
+import no_kubernetes  # noqa: F401  # isort: skip
+
 import charm_refresh
 import ops
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import pathlib
+import time
 import tomllib
 import typing
 
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 RELATION = "refresh-v-three"
 VERSIONS_FILE = pathlib.Path("refresh_versions.toml")
+FOLLOW_SECONDS = 15.0
+POLL_SECONDS = 1.0
+# Patroni's words for a standby on its way to streaming.
+FOLLOWING_STATES = ("starting", "running")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +61,16 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         """Never called on machines: all checks run before the first unit."""
 
     def run_pre_refresh_checks_before_any_units_refreshed(self) -> None:
-        """Check, without changing anything, that the cluster can lose each unit in turn. Raises PrecheckFailed."""
-        reason = precheck(self.workload, self.observe())
+        """Check, without changing anything, that the cluster can lose each unit in turn. Raises PrecheckFailed.
+
+        Members that are about to stream are waited for: after a hand-over the old primary needs seconds to follow.
+        """
+        deadline = time.monotonic() + FOLLOW_SECONDS
+        known = self.observe()
+        while _is_following(known) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            known = self.observe()
+        reason = precheck(self.workload, known)
         if reason is not None:
             raise charm_refresh.PrecheckFailed(reason)
 
@@ -99,6 +112,10 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
                 self.workload.snap.start()
             raise
         refresh.update_snap_revision()
+
+
+def _is_following(known: facts.Facts) -> bool:
+    return known.cluster is not None and any(member.state in FOLLOWING_STATES for member in known.cluster.unhealthy)
 
 
 def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:

@@ -9,6 +9,7 @@ import os
 import selectors
 import shutil
 import socket
+import weakref
 
 from lab.controller import (
     core,
@@ -28,6 +29,7 @@ from lab.controller import (
     tools,
     transitions,
 )
+from lab.controller import remote as remote_module
 from lab.controller.entities import leadership, machines, models, relations, statuses, units
 from lab.controller.entities.uniter import Kind, UniterState
 from lab.machines import machine as machine_module
@@ -54,6 +56,7 @@ class Agent:
         self._seen = -1
         self._due: datetime.datetime | None = None
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        weakref.finalize(self, os.close, self._wake)
         self._forget()
 
     def _forget(self) -> None:
@@ -70,6 +73,10 @@ class Agent:
     def poke(self) -> None:
         """Lets the agent look again at everything, and at once."""
         self._seen = -1
+        self.wake()
+
+    def wake(self) -> None:
+        """Ends its waiting, to look whether anything has changed."""
         os.eventfd_write(self._wake, 1)
 
     def crash(self, *, stay_down: bool = False) -> None:
@@ -145,6 +152,7 @@ class Agent:
         assert self._machine is not None
         self._forget()
         directory = self._machine.outside(execution.agent_directory(self.unit))
+        self.runner.end_left_over(self._machine)
         tools.install(self._machine.outside(execution.tools_directory(self.unit)))
         hooks.install_exec(self._machine)
         self._socket = process.AgentSocket(directory / "agent.socket")
@@ -178,10 +186,9 @@ class Agent:
                 shutil.rmtree(machine.outside(path), ignore_errors=True)
 
     def close(self) -> None:
-        """Ends the agent in an orderly stop of the controller; not to be used afterwards."""
+        """Ends the agent in an orderly stop of the controller; its `step` does nothing afterwards."""
         self._die()
         self.gone = True
-        os.close(self._wake)
 
     def wait(self, timeout: float) -> None:
         """Waits until something may be to do: a poke, a call of `juju-exec`, or a timer."""
@@ -206,7 +213,7 @@ class Agent:
 
     # What there is to do
 
-    def _look(self, unit: units.Unit) -> resolver.Remote:
+    def _look(self, unit: units.Unit) -> remote_module.Remote:
         now, chance = self.controller.now(), self.controller.identifiers.random
         interval = str(self.controller.model_config(self.model, "update-status-hook-interval"))
         self.update_status.tick(now, model_config.duration(interval), chance)
@@ -235,12 +242,7 @@ class Agent:
         store = self.controller.store
         machine = store.require(machines.Machine, self.model, unit.machine or "")
         settings = relations.settings(store, self.model, relation, self.unit)
-        egress = f"{machine.address}/32"
-        settings |= {
-            "private-address": machine.address,
-            "ingress-address": machine.address,
-            "egress-subnets": egress,
-        }
+        settings |= execution.addresses(machine.address)
         relations.write(store, self.model, relation, self.unit, settings)
         store.put(relations.Membership(self.model, relation, self.unit))
         self.save(transitions.entered_scope(self.local, relation))
@@ -260,7 +262,7 @@ class Agent:
         times = [time for time in (self.update_status.due, self.retry.due, secret) if time is not None and time > now]
         return min(times, default=None)
 
-    def _execute(self, operation: resolver.AgentOperation, remote: resolver.Remote) -> None:
+    def _execute(self, operation: resolver.AgentOperation, remote: remote_module.Remote) -> None:
         match operation:
             case resolver.RunHook() | resolver.SkipHook() | resolver.Deploy() | resolver.DropStorage():
                 hooks.execute(self, operation, remote)
@@ -283,6 +285,11 @@ class Agent:
         """The machine that the agent runs on."""
         assert self._machine is not None
         return self._machine
+
+    @property
+    def machine_identifier(self) -> str:
+        """The number of the machine in its model."""
+        return self.controller.store.require(units.Unit, self.model, self.unit).machine or ""
 
     @property
     def socket(self) -> process.AgentSocket:

@@ -14,6 +14,9 @@ from lab.controller import store as store_module
 from lab.controller.entities import logs, machines, models
 from lab.machines import machine as machine_module
 
+if typing.TYPE_CHECKING:
+    from lab.controller import agent as agent_module
+
 JUJU_VERSION = "3.6.12"
 """The version of Juju that the stand-in says it is."""
 
@@ -23,7 +26,7 @@ class Controller:
     """The controller's parts.
 
     `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub). While `outage` is set,
-    agents and hook tools find the controller gone.
+    agents and hook tools find the controller gone. `agents` are those that run in this process, by model and unit.
     """
 
     store: store_module.Store
@@ -33,6 +36,7 @@ class Controller:
     identifiers: clock_module.Identifiers = dataclasses.field(default_factory=clock_module.Identifiers)
     api_addresses: str = "127.0.0.1:17070"
     outage: bool = False
+    agents: dict[tuple[str, str], agent_module.Agent] = dataclasses.field(default_factory=dict)
     _hook_locks: dict[str, threading.Lock] = dataclasses.field(default_factory=dict)
 
     def now(self) -> datetime.datetime:

@@ -171,12 +171,22 @@ def _relation(controller: core.Controller, execution: Execution) -> dict[str, st
     return result
 
 
+def addresses(address: str) -> dict[str, str]:
+    """What Juju itself writes into a unit's databags about the address of its machine."""
+    return {"private-address": address, "ingress-address": address, "egress-subnets": f"{address}/32"}
+
+
+def storage_location(controller: core.Controller, attachment: storage.StorageAttachment) -> str:
+    """Where an attachment is, as processes of its unit's machine name it."""
+    return machine_of(controller, attachment.model, attachment.unit).inside(attachment.location)
+
+
 def _storage(controller: core.Controller, model: str, unit: str, identifier: str) -> dict[str, str]:
     instance = controller.store.require(storage.StorageInstance, model, identifier)
     attachment = controller.store.require(storage.StorageAttachment, model, identifier, unit)
     return {
         "JUJU_STORAGE_ID": identifier,
-        "JUJU_STORAGE_LOCATION": attachment.location,
+        "JUJU_STORAGE_LOCATION": storage_location(controller, attachment),
         "JUJU_STORAGE_KIND": instance.kind,
     }
 

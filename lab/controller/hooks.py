@@ -20,8 +20,9 @@ from lab.controller import (
     transitions,
 )
 from lab.controller import context as context_module
+from lab.controller import remote as remote_module
 from lab.controller import store as store_module
-from lab.controller.entities import charms, leadership, relations, secrets, units
+from lab.controller.entities import charms, leadership, machines, relations, secrets, units
 from lab.controller.entities.uniter import Hook
 from lab.machines import machine as machine_module
 
@@ -45,7 +46,7 @@ def install_exec(machine: machine_module.Machine) -> None:
 def execute(
     agent: agent_module.Agent,
     operation: resolver.RunHook | resolver.SkipHook | resolver.Deploy | resolver.DropStorage,
-    remote: resolver.Remote,
+    remote: remote_module.Remote,
 ) -> None:
     """Does one such operation.
 
@@ -96,7 +97,7 @@ def _clear_resolved(agent: agent_module.Agent) -> None:
             store.put(dataclasses.replace(unit, resolved=""))
 
 
-def _deploy(agent: agent_module.Agent, operation: resolver.Deploy, remote: resolver.Remote) -> None:
+def _deploy(agent: agent_module.Agent, operation: resolver.Deploy, remote: remote_module.Remote) -> None:
     """Puts the charm's files in place. No hook of another unit is waited for, as in Juju."""
     store = agent.controller.store
     charm = store.require(charms.Charm, agent.model, operation.charm_url)
@@ -122,7 +123,7 @@ def _deploy(agent: agent_module.Agent, operation: resolver.Deploy, remote: resol
         agent.save(transitions.deployed(agent.local, charm.url, version, upgrade=operation.upgrade))
 
 
-def _run(agent: agent_module.Agent, hook: Hook, remote: resolver.Remote) -> None:
+def _run(agent: agent_module.Agent, hook: Hook, remote: remote_module.Remote) -> None:
     name = _name(agent, hook)
     if name is None or not _wanted(agent, hook):
         _complete(agent, hook, remote)
@@ -192,6 +193,8 @@ def _prepare(agent: agent_module.Agent, hook: Hook, name: str) -> None:
             agent.set_workload_status("maintenance", "stopping charm software")
         elif hook.kind == "remove":
             agent.set_workload_status("maintenance", "cleaning up prior to charm deletion")
+        elif hook.kind == "config-changed":
+            _update_addresses(agent)
         if hook.kind != "update-status":
             agent.set_agent_status("executing", f"running {name} hook{resolver.describe(hook)}")
     if hook.relation is not None:
@@ -199,6 +202,16 @@ def _prepare(agent: agent_module.Agent, hook: Hook, name: str) -> None:
         if state is not None:
             agent.view.prune(hook.relation, set(state.members), hook.remote_application or "")
         agent.view.invalidate(hook.relation, hook.remote_unit or hook.remote_application or "")
+
+
+def _update_addresses(agent: agent_module.Agent) -> None:
+    """Writes the machine's present address into the unit's databags; config-changed tells the charm of a new one."""
+    store = agent.controller.store
+    address = store.require(machines.Machine, agent.model, agent.machine_identifier).address
+    for relation in agent.local.relations:
+        settings = relations.settings(store, agent.model, relation, agent.unit)
+        if settings.get("egress-subnets") != execution.addresses(address)["egress-subnets"]:
+            relations.write(store, agent.model, relation, agent.unit, settings | execution.addresses(address))
 
 
 def _succeeded(
@@ -268,7 +281,7 @@ def _note(agent: agent_module.Agent, name: str, outcome: runs.Outcome) -> None:
 def _complete(
     agent: agent_module.Agent,
     hook: Hook,
-    remote: resolver.Remote,
+    remote: remote_module.Remote,
     context: context_module.HookContext | None = None,
 ) -> None:
     """Notes that a hook is done, with what Juju itself does after it."""

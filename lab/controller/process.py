@@ -91,6 +91,27 @@ def reply(connection: socket.socket, answer: bytes) -> None:
         connection.sendall(answer)
 
 
+def _start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot: together with its number unique until the next boot."""
+    # The second field, the program's name in parentheses, may hold anything.
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def write_record(path: pathlib.Path, pid: int) -> None:
+    """Writes down which process runs."""
+    with contextlib.suppress(FileNotFoundError):
+        path.write_text(f"{pid} {_start_time(pid)}")
+
+
+def kill_recorded(path: pathlib.Path) -> None:
+    """Kills the process that was written down, with its group, if it still runs."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+        pid, started = path.read_text().split()
+        if _start_time(int(pid)) == started:
+            os.killpg(int(pid), signal.SIGKILL)
+    path.unlink(missing_ok=True)
+
+
 class _Lines:
     """Cuts a stream of bytes into lines of text."""
 
@@ -135,6 +156,11 @@ class HookProcess:
             self._process = machine.popen(
                 argv, env=environment, cwd=directory, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
+
+    @property
+    def pid(self) -> int:
+        """The process's number, which is also its group's."""
+        return self._process.pid
 
     def kill(self) -> None:
         """Kills the whole process group."""

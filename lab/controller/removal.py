@@ -1,7 +1,7 @@
 """How units, relations, applications, machines and models end.
 
-What is destroyed is dying first: its agents still run the hooks that end its part in things. It is removed once the last
-of them is done, or by force.
+What is destroyed is dying first: its agents still run the hooks that end its part in things. It is removed once the
+last of them is done, or by force.
 """
 
 from __future__ import annotations

@@ -10,69 +10,12 @@ from __future__ import annotations
 import dataclasses
 import random
 
+from lab.controller import remote as remote_module
 from lab.controller.entities import models
 from lab.controller.entities.uniter import Hook, Kind, Step, UniterState
 
 Dying = models.Life.DYING
 Alive = models.Life.ALIVE
-
-
-@dataclasses.dataclass(frozen=True)
-class RelationSnapshot:
-    """One relation as the model has it: the members that the unit should see, with the versions of their databags."""
-
-    id: int
-    life: models.Life
-    peer: bool
-    remote_application: str
-    members: dict[str, int]
-    applications: dict[str, int]
-    implemented: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class StorageSnapshot:
-    """One storage attachment as the model has it."""
-
-    id: str
-    life: models.Life
-    attached: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class SecretSnapshot:
-    """A secret event that is due; the revision is 0 for a rotation."""
-
-    id: str
-    revision: int
-    label: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Remote:
-    """What the model wants of one unit."""
-
-    life: models.Life
-    application_life: models.Life
-    charm_url: str
-    charm_modified_version: int
-    force_charm: bool
-    resolved: str
-    leader: bool
-    leader_settings_version: int
-    config_hash: str
-    trust_hash: str
-    address_hash: str
-    relations: tuple[RelationSnapshot, ...] = ()
-    storage: tuple[StorageSnapshot, ...] = ()
-    tasks: tuple[int, ...] = ()
-    commands: tuple[str, ...] = ()
-    secrets_expired: tuple[SecretSnapshot, ...] = ()
-    secrets_rotate: tuple[SecretSnapshot, ...] = ()
-    secrets_changed: tuple[SecretSnapshot, ...] = ()
-    secrets_obsolete: tuple[SecretSnapshot, ...] = ()
-    update_status_version: int = 0
-    retry_version: int = 0
 
 
 @dataclasses.dataclass
@@ -172,7 +115,7 @@ AgentOperation = (
 
 
 def next_operation(
-    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None = None
+    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None = None
 ) -> AgentOperation | None:
     """The operation that the agent has to run next; None if there is nothing to do.
 
@@ -197,7 +140,7 @@ def next_operation(
     return _regular(local, memory, remote, chance)
 
 
-def _reboot(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> RunHook | None:
+def _reboot(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> RunHook | None:
     if not memory.reboot_detected:
         return None
     if not local.started:
@@ -209,7 +152,7 @@ def _reboot(local: UniterState, memory: Memory, remote: Remote, chance: random.R
     return RunHook(Hook("start"))
 
 
-def _files(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation | None:
+def _files(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation | None:
     if local.kind is Kind.INSTALL:
         # A unit that is removed before it has its charm never gets it.
         return Terminate() if remote.life is Dying else Deploy(remote.charm_url, upgrade=False)
@@ -218,7 +161,7 @@ def _files(local: UniterState, memory: Memory, remote: Remote, chance: random.Ra
     return None
 
 
-def _shuffled(relations: tuple[RelationSnapshot, ...], chance: random.Random | None) -> list[RelationSnapshot]:
+def _shuffled(relations: tuple[remote_module.RelationSnapshot, ...], chance: random.Random | None) -> list[remote_module.RelationSnapshot]:
     result = list(relations)
     if chance is not None:
         chance.shuffle(result)
@@ -226,7 +169,7 @@ def _shuffled(relations: tuple[RelationSnapshot, ...], chance: random.Random | N
 
 
 def _created_relations(
-    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None
+    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None
 ) -> RunHook | None:
     if not local.installed or remote.life is Dying or local.kind is not Kind.CONTINUE:
         return None
@@ -240,7 +183,7 @@ def _created_relations(
 
 
 def _leadership(
-    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None
+    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None
 ) -> AgentOperation | None:
     if not local.installed:
         return None
@@ -249,12 +192,13 @@ def _leadership(
         return AcceptLeadership()
     if local.leader and (not remote.leader or remote.life is Dying):
         return ResignLeadership()
-    if idle and not local.leader and memory.leader_settings_version != remote.leader_settings_version:
+    told = memory.leader_settings_version == remote.leader_settings_version
+    if idle and not local.stopped and not local.leader and not told:
         return RunHook(Hook("leader-settings-changed"))
     return None
 
 
-def _secrets(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> RunHook | None:
+def _secrets(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> RunHook | None:
     if not local.installed or remote.life is Dying or local.kind is not Kind.CONTINUE:
         return None
     for secret in remote.secrets_expired:
@@ -270,11 +214,11 @@ def _secrets(local: UniterState, memory: Memory, remote: Remote, chance: random.
     return None
 
 
-def _secret_hook(kind: str, secret: SecretSnapshot) -> RunHook:
+def _secret_hook(kind: str, secret: remote_module.SecretSnapshot) -> RunHook:
     return RunHook(Hook(kind, secret=secret.id, secret_revision=secret.revision, secret_label=secret.label))
 
 
-def _tasks(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation | None:
+def _tasks(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation | None:
     if local.kind is Kind.RUN_ACTION and local.task is not None:
         if local.hook is not None:
             # As Juju's agents do it: the failed hook behind a task that was cut off is not retried but counted as done.
@@ -286,11 +230,11 @@ def _tasks(local: UniterState, memory: Memory, remote: Remote, chance: random.Ra
     return None
 
 
-def _commands(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> RunCommand | None:
+def _commands(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> RunCommand | None:
     return RunCommand(remote.commands[0]) if remote.commands else None
 
 
-def _storage(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation | None:
+def _storage(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation | None:
     dying = [storage for storage in remote.storage if storage.life is not Alive or remote.life is Dying]
     for storage in dying:
         if not local.storage.get(storage.id):
@@ -307,12 +251,12 @@ def _storage(local: UniterState, memory: Memory, remote: Remote, chance: random.
     return Wait() if pending and not local.installed else None
 
 
-def charm_modified(local: UniterState, remote: Remote) -> bool:
+def charm_modified(local: UniterState, remote: remote_module.Remote) -> bool:
     """Whether the unit's charm files, or its resources, are not those that the application should have."""
     return local.charm_url != remote.charm_url or local.charm_modified_version != remote.charm_modified_version
 
 
-def _hook_error(local: UniterState, memory: Memory, remote: Remote) -> AgentOperation:
+def _hook_error(local: UniterState, memory: Memory, remote: remote_module.Remote) -> AgentOperation:
     assert local.hook is not None
     if remote.force_charm and charm_modified(local, remote):
         return Deploy(remote.charm_url, upgrade=True)
@@ -326,7 +270,7 @@ def _hook_error(local: UniterState, memory: Memory, remote: Remote) -> AgentOper
 
 
 def _regular(
-    local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None
+    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None
 ) -> AgentOperation | None:
     if remote.life is Dying:
         return _teardown(local, memory, remote, chance)
@@ -344,7 +288,7 @@ def _regular(
     return None
 
 
-def _teardown(local: UniterState, memory: Memory, remote: Remote, chance: random.Random | None) -> AgentOperation:
+def _teardown(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation:
     if (operation := _relations(local, remote, chance)) is not None:
         return operation
     if local.started and not local.stopped:
@@ -354,7 +298,7 @@ def _teardown(local: UniterState, memory: Memory, remote: Remote, chance: random
     return Terminate()
 
 
-def _relations(local: UniterState, remote: Remote, chance: random.Random | None) -> RunHook | None:
+def _relations(local: UniterState, remote: remote_module.Remote, chance: random.Random | None) -> RunHook | None:
     if local.kind is not Kind.CONTINUE:
         return None
     for relation in _shuffled(remote.relations, chance):
@@ -363,7 +307,7 @@ def _relations(local: UniterState, remote: Remote, chance: random.Random | None)
     return None
 
 
-def _relation_hook(local: UniterState, remote: Remote, relation: RelationSnapshot) -> Hook | None:
+def _relation_hook(local: UniterState, remote: remote_module.Remote, relation: remote_module.RelationSnapshot) -> Hook | None:
     state = local.relations[relation.id]
     broken = remote.life is Dying or relation.life is not Alive
     members = {} if broken else relation.members

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pathlib
 import socket
 import time
 import typing
@@ -132,6 +133,7 @@ class Runner:
         directory = machine.inside(execution.charm_directory(self._unit))
         outcome = Outcome(handler.description)
         self._process = process.HookProcess(machine, handler.argv, environment, directory)
+        self._note(machine)
         self._serve(outcome, context, agent_socket, path.partition("/")[2])
         return outcome
 
@@ -153,11 +155,24 @@ class Runner:
         directory = machine.inside(execution.charm_directory(self._unit))
         outcome = Outcome("command")
         self._process = process.HookProcess(machine, ["/bin/bash", "-s"], environment, directory, script)
+        self._note(machine)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._serve(outcome, context, agent_socket, "juju-exec", deadline)
         if deadline is not None and outcome.code < 0 and time.monotonic() >= deadline:
             raise TimeoutError
         return outcome
+
+    def _note(self, machine: machine_module.Machine) -> None:
+        """Writes down which process runs, so that an agent that starts after a crash can end it."""
+        if self._process is not None:
+            process.write_record(self._record(machine), self._process.pid)
+
+    def _record(self, machine: machine_module.Machine) -> pathlib.Path:
+        return machine.outside(f"{execution.agent_directory(self._unit)}/run.pid")
+
+    def end_left_over(self, machine: machine_module.Machine) -> None:
+        """Ends the process of a run that a crash of the controller cut off."""
+        process.kill_recorded(self._record(machine))
 
     def _find(self, machine: machine_module.Machine, path: str) -> _Handler | None:
         charm = execution.charm_directory(self._unit)

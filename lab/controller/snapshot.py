@@ -8,7 +8,8 @@ import hashlib
 import json
 
 import lab.controller.store as store_module
-from lab.controller import resolver, secrets_events
+from lab.controller import remote as remote_module
+from lab.controller import secrets_events
 from lab.controller.entities import applications, charms, leadership, machines, models, relations, storage, tasks, units
 from lab.controller.entities.uniter import UniterState
 
@@ -46,7 +47,7 @@ def address_hash(store: store_module.Store, unit: units.Unit) -> str:
 
 def remote(
     store: store_module.Store, now: datetime.datetime, unit: units.Unit, local: UniterState, timers: Timers
-) -> resolver.Remote:
+) -> remote_module.Remote:
     """What the model wants of a unit.
 
     Raises:
@@ -56,7 +57,7 @@ def remote(
     settings = store.get(leadership.LeaderSettings, unit.model, unit.application)
     alive = unit.life is models.Life.ALIVE and local.installed
     expired, rotate, changed, obsolete = secret_events(store, now, unit) if alive else ((), (), (), ())
-    return resolver.Remote(
+    return remote_module.Remote(
         life=unit.life,
         application_life=application.life,
         charm_url=application.charm_url,
@@ -70,7 +71,7 @@ def remote(
         address_hash=address_hash(store, unit),
         relations=relations_of(store, unit),
         storage=tuple(
-            resolver.StorageSnapshot(attachment.storage, attachment.life, attachment.attached)
+            remote_module.StorageSnapshot(attachment.storage, attachment.life, attachment.attached)
             for attachment in storage.of_unit(store, unit.model, unit.name)
         ),
         tasks=tuple(tasks.unfinished(store, unit.model, unit.tag)),
@@ -84,7 +85,7 @@ def remote(
     )
 
 
-def relations_of(store: store_module.Store, unit: units.Unit) -> tuple[resolver.RelationSnapshot, ...]:
+def relations_of(store: store_module.Store, unit: units.Unit) -> tuple[remote_module.RelationSnapshot, ...]:
     """The relations of a unit's application, as the unit should see them."""
     found = relations.of_application(store, unit.model, unit.application)
     if not found:
@@ -98,10 +99,10 @@ def relations_of(store: store_module.Store, unit: units.Unit) -> tuple[resolver.
 
 def _relation(
     store: store_module.Store, unit: units.Unit, relation: relations.Relation, implemented: bool
-) -> resolver.RelationSnapshot:
+) -> remote_module.RelationSnapshot:
     remote_application = relation.remote(unit.application).application
     databag = store.get(relations.Databag, unit.model, relation.id, remote_application)
-    return resolver.RelationSnapshot(
+    return remote_module.RelationSnapshot(
         id=relation.id,
         life=relation.life,
         peer=relation.peer,
@@ -113,10 +114,10 @@ def _relation(
 
 
 SecretEvents = tuple[
-    tuple[resolver.SecretSnapshot, ...],
-    tuple[resolver.SecretSnapshot, ...],
-    tuple[resolver.SecretSnapshot, ...],
-    tuple[resolver.SecretSnapshot, ...],
+    tuple[remote_module.SecretSnapshot, ...],
+    tuple[remote_module.SecretSnapshot, ...],
+    tuple[remote_module.SecretSnapshot, ...],
+    tuple[remote_module.SecretSnapshot, ...],
 ]
 
 
@@ -125,8 +126,8 @@ def secret_events(store: store_module.Store, now: datetime.datetime, unit: units
     model, name = unit.model, unit.name
     leader = leadership.is_leader(store, model, name, now)
 
-    def event(identifier: str, revision: int) -> resolver.SecretSnapshot:
-        return resolver.SecretSnapshot(identifier, revision, secrets_events.label(store, model, name, identifier))
+    def event(identifier: str, revision: int) -> remote_module.SecretSnapshot:
+        return remote_module.SecretSnapshot(identifier, revision, secrets_events.label(store, model, name, identifier))
 
     expired = secrets_events.expirations(store, model, name, now, leader=leader)
     changed = secrets_events.changed(store, model, name, leader=leader)

@@ -101,10 +101,14 @@ def _provision(controller: core.Controller, attachment: storage.StorageAttachmen
     if machine is None or not machine.provisioned:
         return False
     instance = store.require(storage.StorageInstance, attachment.model, attachment.storage)
-    host = controller.machines.get(machine.hostname)
-    host.attach_storage(
-        instance.source, attachment.location, POOLS[instance.pool].kind, instance.size * _BYTES
-    )
+    try:
+        host = controller.machines.get(machine.hostname)
+        host.attach_storage(
+            instance.source, attachment.location, POOLS[instance.pool].kind, instance.size * _BYTES
+        )
+    except (machine_module.MachineError, LookupError, OSError, subprocess.SubprocessError) as error:
+        _logger.warning("storage %s could not be attached to %s: %s", instance.id, unit.name, error)
+        return False
     with store.transaction():
         if store.get(storage.StorageAttachment, attachment.model, attachment.storage, attachment.unit):
             store.put(

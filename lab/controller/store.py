@@ -24,10 +24,14 @@ import typing
 
 import pydantic
 
+CACHE_SIZE = 10_000
+"""How many results of reading are kept in memory."""
+
 SCHEMA_VERSION = 1
 """Goes up with each change of an entity's columns; a store of another version is refused."""
 
 Entity = typing.TypeVar("Entity")
+Result = typing.TypeVar("Result")
 Parameters = tuple[str | int | float | None, ...]
 
 
@@ -65,6 +69,7 @@ class _Table(typing.Generic[Entity]):
         self.key = key
         self.journal = journal
         self.indexes = indexes
+        self.version = 0
 
     def prepare(self) -> None:
         """Reads the type hints. Done late, since they may name types that are defined after the entity."""
@@ -162,7 +167,8 @@ def _column(name: str, hint: typing.Any) -> _Column:
 class Store:
     """All reading and writing of the controller's state, from any thread.
 
-    One connection stands behind a re-entrant lock. A committed transaction survives SIGKILL of the process.
+    One connection stands behind a re-entrant lock. A committed transaction survives SIGKILL of the process. What is
+    read is kept in memory until its table changes, so entities, and what is in them, are never to be modified in place.
     """
 
     def __init__(self, path: pathlib.Path | None = None) -> None:
@@ -176,6 +182,8 @@ class Store:
         self._depth = 0
         self._dirty = False
         self._known: dict[type, _Table[typing.Any]] = {}
+        self._cache: dict[tuple[typing.Any, ...], tuple[int, typing.Any]] = {}
+        self._listeners: list[collections.abc.Callable[[], None]] = []
         self._connection = sqlite3.connect(
             str(path) if path else ":memory:", check_same_thread=False, isolation_level=None, cached_statements=512
         )
@@ -229,8 +237,10 @@ class Store:
                 yield
             except BaseException:
                 self._depth -= 1
+                self._cache.clear()
                 if self._depth == 0:
                     self._connection.execute("ROLLBACK")
+                    self._dirty = False
                 else:
                     self._connection.execute(f"ROLLBACK TO {name}")
                     self._connection.execute(f"RELEASE {name}")
@@ -240,10 +250,14 @@ class Store:
                 self._connection.execute(f"RELEASE {name}")
                 return
             self._connection.execute("COMMIT")
-            if self._dirty:
-                self._dirty = False
-                self._sequence = self._read_sequence()
-                self._changed.notify_all()
+            if not self._dirty:
+                return
+            self._dirty = False
+            before, self._sequence = self._sequence, self._read_sequence()
+            self._changed.notify_all()
+        if before != self._sequence:
+            for listener in self._listeners:
+                listener()
 
     def _read_sequence(self) -> int:
         return self._connection.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0]
@@ -253,9 +267,28 @@ class Store:
     def get(self, entity: type[Entity], /, *key: str | int) -> Entity | None:
         """The row of that primary key, or None."""
         description = self._table(entity)
-        with self._lock:
+
+        def read() -> Entity | None:
             row = self._connection.execute(f"{description.select} WHERE {description.where_key}", key).fetchone()
-        return None if row is None else description.load(row)
+            return None if row is None else description.load(row)
+
+        return self._cached(description, (entity, key), read)
+
+    def _cached(
+        self,
+        description: _Table[typing.Any],
+        key: tuple[typing.Any, ...],
+        read: collections.abc.Callable[[], Result],
+    ) -> Result:
+        """What `read` gives, from memory as long as nothing is written to the table."""
+        with self._lock:
+            version, result = self._cache.get(key, (-1, None))
+            if version != description.version:
+                result = read()
+                if len(self._cache) >= CACHE_SIZE:
+                    self._cache.clear()
+                self._cache[key] = (description.version, result)
+            return typing.cast("Result", result)
 
     def require(self, entity: type[Entity], /, *key: str | int) -> Entity:
         """The row of that primary key.
@@ -274,9 +307,12 @@ class Store:
         condition = " AND ".join(f'"{name}" IS ?' for name in where) or "1"
         order = ", ".join(f'"{name}"' for name in description.key)
         statement = f"{description.select} WHERE {condition} ORDER BY {order}"
-        with self._lock:
+
+        def read() -> list[Entity]:
             rows = self._connection.execute(statement, tuple(where.values())).fetchall()
-        return [description.load(row) for row in rows]
+            return [description.load(row) for row in rows]
+
+        return list(self._cached(description, (entity, tuple(where.items())), read))
 
     def put(self, *entities: typing.Any) -> None:
         """Inserts rows, or overwrites those of the same primary key. A row that does not change is not journaled."""
@@ -285,7 +321,7 @@ class Store:
                 description = self._table(type(entity))
                 cursor = self._connection.execute(description.upsert, description.row(entity))
                 if cursor.rowcount:
-                    self._journal(description, description.key_of(entity))
+                    self._written(description, description.key_of(entity))
 
     def delete(self, *entities: typing.Any) -> None:
         """Deletes the rows with the primary keys of these entities; missing ones are no error."""
@@ -294,7 +330,7 @@ class Store:
                 description = self._table(type(entity))
                 key = description.key_of(entity)
                 if self._connection.execute(description.delete, key).rowcount:
-                    self._journal(description, key)
+                    self._written(description, key)
 
     def delete_where(self, entity: type[typing.Any], /, **where: str | int | None) -> None:
         """Deletes all rows that `find` would return for the same arguments."""
@@ -306,15 +342,18 @@ class Store:
         with self._lock:
             return self._connection.execute(statement, parameters).fetchall()
 
-    def execute(self, statement: str, parameters: Parameters = ()) -> None:
-        """Runs a write of the caller's own. It is not journaled, but it wakes those who wait."""
+    def execute(self, entity: type[typing.Any], statement: str, parameters: Parameters = ()) -> None:
+        """Runs a write of the caller's own to an entity's table. It is not journaled, but it wakes those who wait."""
+        description = self._table(entity)
         with self.transaction():
+            description.version += 1
             self._connection.execute(statement, parameters)
             self._dirty = True
 
     # Journal
 
-    def _journal(self, description: _Table[typing.Any], key: tuple[str | int, ...]) -> None:
+    def _written(self, description: _Table[typing.Any], key: tuple[str | int, ...]) -> None:
+        description.version += 1
         if description.journal:
             self._dirty = True
             change = (description.name, json.dumps(key))
@@ -332,6 +371,10 @@ class Store:
         )
         return [Change(sequence, kind, tuple(json.loads(key))) for sequence, kind, key in rows]
 
+    def subscribe(self, listener: collections.abc.Callable[[], None]) -> None:
+        """Lets `listener` be called after each transaction that was journaled, in the thread that committed it."""
+        self._listeners.append(listener)
+
     def wait(self, since: int, timeout: float) -> int:
         """Waits until the journal has gone beyond `since`, at most `timeout` seconds; returns its sequence number."""
         self.wait_until(lambda: self._sequence > since, timeout)
@@ -344,3 +387,10 @@ class Store:
             while not (met := condition()) and (rest := deadline - time.monotonic()) > 0:
                 self._changed.wait(rest)
             return met
+
+
+def entities_of_models() -> list[type[typing.Any]]:
+    """The entity classes that belong to a model: those with a column `model`."""
+    return [
+        entity for entity in _tables if any(field.name == "model" for field in dataclasses.fields(entity))
+    ]

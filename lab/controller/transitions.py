@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lab.controller import resolver
+from lab.controller import remote as remote_module
 from lab.controller.entities.uniter import Hook, Kind, RelationState, Step, UniterState
 
 
@@ -74,7 +74,7 @@ def wrote_application_databag(local: UniterState, relation: int, application: st
     return dataclasses.replace(local, relations={**local.relations, relation: known})
 
 
-def completed_hook(local: UniterState, hook: Hook, remote: resolver.Remote) -> UniterState:
+def completed_hook(local: UniterState, hook: Hook, remote: remote_module.Remote) -> UniterState:
     """The hook has succeeded, or was skipped; what follows directly is queued."""
     done = dataclasses.replace(local, kind=Kind.CONTINUE, step=Step.PENDING, hook=None, task=None)
     match hook.kind:
@@ -97,7 +97,7 @@ def completed_hook(local: UniterState, hook: Hook, remote: resolver.Remote) -> U
     return _relation(done, hook) if hook.relation is not None else done
 
 
-def _configured(local: UniterState, remote: resolver.Remote) -> UniterState:
+def _configured(local: UniterState, remote: remote_module.Remote) -> UniterState:
     seen = dataclasses.replace(
         local, config_hash=remote.config_hash, trust_hash=remote.trust_hash, address_hash=remote.address_hash
     )

@@ -121,7 +121,7 @@ def resources(scope: views_lookup.Scope, name: str) -> dict[str, typing.Any]:
                 "type": declared.get("type", "file"),
                 "path": declared.get("filename", ""),
                 "description": declared.get("description", ""),
-                "revision": str(found.revision) if found else "0",
+                "revision": str(max(found.revision, 0)) if found else "0",
                 "fingerprint": found.fingerprint if found else "",
                 "size": found.size if found else 0,
                 "origin": (found.origin if found else "upload"),

@@ -11,11 +11,10 @@ import dataclasses
 import json
 import pathlib
 import subprocess
-import tempfile
 import typing
 from collections.abc import Mapping, Sequence
 
-from lab import commands, settings
+from lab import cache, commands, settings
 from lab.image import carry
 
 _ENVIRONMENT = {
@@ -70,9 +69,8 @@ def run(
         mirror.MirrorError: no package archive was found.
     """
     carried = carry.collect(lab_settings) if host else carry.Carried({}, {}, {})
-    lab_settings.cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="chroot-", dir=lab_settings.cache) as scratch:
-        directory = pathlib.Path(scratch)
+    # Not in /tmp, which may be a file system that overlayfs cannot write to, and small.
+    with cache.scratch(lab_settings.cache) as directory:
         for name in ("upper", "work", "root", "files"):
             (directory / name).mkdir()
         shown = _files(directory / "files", carried.contents)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import socket
 import typing
@@ -60,10 +61,18 @@ class Client:
         if self._socket is None or self._reader is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._socket.settimeout(self._timeout)
-            self._socket.connect(str(self.socket_path))
+            self._connect(self._socket)
             self._reader = self._socket.makefile("rb")
         self._socket.sendall(request)
         return self._reader.readline()
+
+    def _connect(self, unconnected: socket.socket) -> None:
+        """Connect through the directory's descriptor: a socket's address holds 107 bytes only."""
+        directory = os.open(self.socket_path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            unconnected.connect(f"/proc/self/fd/{directory}/{self.socket_path.name}")
+        finally:
+            os.close(directory)
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""

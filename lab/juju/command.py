@@ -7,7 +7,6 @@ is wrong, 1 where the command fails, 0 otherwise.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import functools
 import os
 import pathlib
@@ -52,8 +51,7 @@ class Exit(Exception):
         self.status = status
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
+class Command(typing.NamedTuple):
     """One command.
 
     Attributes:
@@ -73,7 +71,7 @@ class Command:
     interspersed: bool = True
     detail: str = ""
 
-    @functools.cached_property
+    @property
     def own_flags(self) -> tuple[flags.Flag, ...]:
         """The command's options, those of its scope and output included, the global ones not."""
         scope = {"model": (LOGIN_FLAG, MODEL_FLAG), "controller": (LOGIN_FLAG, CONTROLLER_FLAG), None: ()}[self.scope]

@@ -71,7 +71,7 @@ def resources(invocation: command.Invocation, words: collections.abc.Iterable[st
         found = names.pairs(words)
     except ValueError as error:
         raise command.UsageError(f"{error}") from error
-    return {name: value if value.isdigit() else resource_file(invocation, value) for name, value in found.items()}
+    return {name: int(value) if value.isdigit() else resource_file(invocation, value) for name, value in found.items()}
 
 
 def resource_file(invocation: command.Invocation, name: str) -> str:

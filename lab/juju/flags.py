@@ -3,12 +3,13 @@
 `--name value`, `--name=value`, `-n value`, `-n3`, bundled one-letter booleans, options and arguments in any order; `--`
 ends the options. A boolean never takes the next word as its value. argparse abbreviates names, bundles otherwise and
 has messages of its own, so it cannot stand in.
+
+Named tuples here and in `command`, no dataclasses: these alone would take a quarter of the command's start-up time.
 """
 
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import re
 import typing
 
@@ -26,8 +27,7 @@ class HelpRequested(Exception):
 Kind = typing.Literal["boolean", "text", "number", "duration", "repeated", "words"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Flag:
+class Flag(typing.NamedTuple):
     """One option.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import os
 import pathlib
 import typing
@@ -11,11 +10,11 @@ import typing
 DEFAULT_CONTROLLER = "lab"
 
 
-@dataclasses.dataclass
 class ClientStore:
     """The files of one JUJU_DATA directory, which lies in the lab's state directory beside `controller.socket`."""
 
-    directory: pathlib.Path
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
 
     @classmethod
     def find(cls, environ: collections.abc.Mapping[str, str]) -> ClientStore:

@@ -12,13 +12,13 @@ def isolate(machine: nspawn.NspawnMachine) -> None:
 
 def block(machine: nspawn.NspawnMachine, address: str) -> None:
     """Lose the packets that the machine sends to `address`, in this direction only, until `rejoin`."""
-    network.block(machine.index, address)
+    network.block(machine.name, address)
 
 
 def rejoin(machine: nspawn.NspawnMachine) -> None:
     """Undo `isolate` and `block`."""
     network.plug(machine.index)
-    network.unblock(machine.index)
+    network.unblock(machine.name)
 
 
 def freeze(machine: nspawn.NspawnMachine) -> None:

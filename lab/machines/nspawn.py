@@ -164,7 +164,7 @@ class NspawnMachine:
         """See `machine.Machine.start`."""
         with contextlib.suppress(BlockingIOError), self._start_lock() as lock:
             self._mount()
-            described = self._described
+            described = self._in_subnet()
             network.connect(self._name, described["index"], described["address"], described["subnet"])
             self.group.mkdir(exist_ok=True)
             self._supervise(lock)
@@ -329,6 +329,16 @@ class NspawnMachine:
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def _in_subnet(self) -> dict[str, typing.Any]:
+        """Return the description, for the lab's subnet: a lab that was down may have come back with another one."""
+        described = self._described
+        lab = namespaces.find(self._settings)
+        if lab and lab.subnet != described["subnet"]:
+            address = network.moved(described["address"], lab.subnet)
+            described |= {"subnet": lab.subnet, "address": address}
+            self._describe(described)
+        return described
 
     def _supervise(self, lock: int) -> None:
         with self.console.open("ab") as console:

@@ -27,11 +27,6 @@ PUBLISHER = {"id": "lab", "username": "lab", "display-name": "Lab", "validation"
 LATEST = ("latest/stable",)
 
 
-def directory(lab_settings: settings.Settings) -> pathlib.Path:
-    """Where a lab's store is."""
-    return lab_settings.state / "store"
-
-
 def ensure(lab_settings: settings.Settings) -> pathlib.Path:
     """Return the lab's store with all that the lab builds itself; build and publish what is not there.
 
@@ -42,7 +37,7 @@ def ensure(lab_settings: settings.Settings) -> pathlib.Path:
         mirror.MirrorError: no package archive offers the machines' release.
         chroot.ChrootError: packages could not be installed or fetched.
     """
-    store = directory(lab_settings)
+    store = lab_settings.store
     built: list[tuple[pathlib.Path, int, Sequence[str]]] = [
         (placeholder.ensure(lab_settings), placeholder.REVISION, LATEST),
         (base.ensure(lab_settings), base.REVISION, LATEST),

@@ -112,6 +112,11 @@ class Process:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / JOURNAL).write_text(json.dumps({"raft": self.raft.identity}))
 
+    def save(self) -> None:
+        """What has been written is on the disk."""
+        if self.data is not None:
+            self.data.save()
+
     def _join(self) -> RaftCluster | None:
         for partner in self.settings["raft"]["partner_addrs"]:
             for other in self.machine.world.processes():
@@ -122,6 +127,7 @@ class Process:
 
     def stop(self) -> None:
         """Stop cleanly: the leader lock is released, and the others are told."""
+        self.save()
         raft = self.raft
         if raft is None:
             return
@@ -305,8 +311,6 @@ class RaftCluster:
         for process in self.alive():
             if process.streams and process.data is not None and (process.name in self.synchronous or process.lag == 0):
                 process.data.position = primary.data.position
-                process.data.save()
-        primary.data.save()
         self.database.acknowledged = primary.data.position
 
     # REST API

@@ -14,6 +14,7 @@ import typing
 from unittest import mock
 
 import httpx
+import ops
 from scenario import _ops_main_mock, _runtime, mocking
 
 _run = subprocess.run
@@ -110,8 +111,8 @@ _TOOLS: dict[str, collections.abc.Callable[[Served, list[str], str | None], obje
 
 
 @contextlib.contextmanager
-def serve(served: Served) -> collections.abc.Iterator[None]:
-    """While this lasts, hook tools and snapd are served."""
+def serve(served: Served, metadata: ops.CharmMeta) -> collections.abc.Iterator[None]:
+    """While this lasts, hook tools and snapd are served. metadata: the charm's, which ops would parse for each hook."""
 
     class Backend(mocking._MockModelBackend):
         def __init__(self, *arguments: typing.Any, **keywords: typing.Any):
@@ -127,7 +128,8 @@ def serve(served: Served) -> collections.abc.Iterator[None]:
         mock.patch.object(_ops_main_mock, "_MockModelBackend", Backend),
         mock.patch.object(subprocess, "run", served.run),
         mock.patch.object(httpx, "HTTPTransport", transport),
-        # ops.testing writes the metadata for each hook; JSON is YAML too, and written a hundred times as fast.
+        # ops.testing writes the metadata for each hook, and ops reads them: most of the time that a hook would take.
         mock.patch.object(_runtime, "yaml", types.SimpleNamespace(safe_dump=json.dumps)),
+        mock.patch.object(_ops_main_mock.Ops, "_load_charm_meta", lambda _: metadata),
     ):
         yield

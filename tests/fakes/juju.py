@@ -37,6 +37,7 @@ from tests.fakes import hook_tools, workload, world
 REPOSITORY = pathlib.Path(__file__).parents[2]
 METADATA = yaml.safe_load((REPOSITORY / "charmcraft.yaml").read_text())
 APPLICATION = METADATA["name"]
+CHARM_METADATA = ops.CharmMeta(METADATA, METADATA["actions"])
 ENDPOINTS = tuple(METADATA["peers"])
 NETWORK_ENDPOINT = ENDPOINTS[0]
 FIRST_CHARM_TIME = 1_700_000_000.123
@@ -202,7 +203,7 @@ class Unit:
         self.dispatched.append(str(event.path))
         served = hook_tools.Served(application.goal_state(self), self._snapd)
         try:
-            with hook_tools.serve(served), _at_home(self):
+            with hook_tools.serve(served, CHARM_METADATA), _at_home(self):
                 return context.run(event, before)
         except testing.errors.UncaughtCharmError as error:
             # The status persists even so.
@@ -637,7 +638,6 @@ def _at_home(unit: Unit) -> collections.abc.Iterator[None]:
     try:
         with (
             mock.patch.object(charm.machine, "Workload", lambda: workload.Workload(machine)),
-            mock.patch.object(charm.paths, "PATRONI_PORT", charm.paths.PATRONI_PORT),
             mock.patch.object(files.Owner, "named", staticmethod(lambda _: owner)),
             mock.patch.object(files, "free_bytes", free_bytes),
             mock.patch.object(watch, "ROOT", owner),
@@ -645,6 +645,8 @@ def _at_home(unit: Unit) -> collections.abc.Iterator[None]:
             mock.patch.object(leaving, "time", time),
             mock.patch.object(switchover, "time", time),
             mock.patch("platform.machine", lambda: machine.architecture),
+            # Nothing here has to survive a power failure.
+            mock.patch.object(os, "fsync", lambda _: None),
             # Hooks of units that the relation does not show (any more) are no mistake here.
             mock.patch.dict(os.environ, {"SCENARIO_SKIP_CONSISTENCY_CHECKS": "1"}),
         ):

@@ -239,7 +239,7 @@ class Machine:
             self.enabled = False
         if self.patroni is None:
             return
-        if self.patroni.is_leader and self.patroni.others_stream():
+        if self.patroni.is_leader and self.patroni.reachable and self.patroni.others_stream():
             self.world.violations.append(f"{self.name}: stopped while it was the primary of others")
         self.patroni.stop()
         self.patroni = None
@@ -247,6 +247,8 @@ class Machine:
     def crash(self) -> None:
         """The machine loses power."""
         self.up = False
+        if self.patroni is not None:
+            self.patroni.save()
         self.patroni = None
 
     def boot(self) -> None:

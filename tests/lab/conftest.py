@@ -96,14 +96,30 @@ def machines(running_lab: settings.Settings) -> nspawn.Machines:
 
 
 @pytest.fixture
-def machine(request: pytest.FixtureRequest, machines: nspawn.Machines) -> Iterator[nspawn.NspawnMachine | None]:
-    """A running machine of the test's own; nothing outside of the lab, where no body of a test needs it."""
-    if INSIDE not in os.environ:
-        yield None
-        return
-    made = machines.create(f"juju-{os.getpid() % 0xFFFF:04x}-0")
-    try:
-        made.start()
-        yield made
-    finally:
+def machine(machines: nspawn.Machines) -> nspawn.NspawnMachine | None:
+    """A running machine that tests share: they leave it as they find it, but for a reboot."""
+    return _shared(machines, "juju-5ba4ed-0")
+
+
+@pytest.fixture
+def other(machines: nspawn.Machines) -> nspawn.NspawnMachine | None:
+    """Another one that tests share."""
+    return _shared(machines, "juju-5ba4ed-1")
+
+
+@pytest.fixture
+def own_machine(machines: nspawn.Machines) -> Iterator[nspawn.NspawnMachine | None]:
+    """A running machine of the test's own."""
+    made = _shared(machines, "juju-0e40ed-0")
+    yield made
+    if made and made.name in machines.names():
         made.destroy()
+
+
+def _shared(machines: nspawn.Machines, name: str) -> nspawn.NspawnMachine | None:
+    """Return a running machine. Outside of the lab, where no body of a test needs it, there is none."""
+    if INSIDE not in os.environ:
+        return None
+    made = machines.get(name) if name in machines.names() else machines.create(name)
+    made.start()
+    return made

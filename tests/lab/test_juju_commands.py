@@ -134,7 +134,7 @@ def test_deploy(lab: juju_support.CannedController, run: Run, tmp_path: pathlib.
         "config_yaml": "pg: {profile: testing}",
         "storage": {"data": {"pool": "lab", "size": 2048, "count": 1}, "logs": {"size": 512}},
         "attach_storage": [],
-        "resources": {"tuning": str(tmp_path / "tuning.conf"), "other": "5"},
+        "resources": {"tuning": str(tmp_path / "tuning.conf"), "other": 5},
         "trust": True,
         "base": "ubuntu@24.04",
         "constraints": "mem=4G cores=2",

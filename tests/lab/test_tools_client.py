@@ -127,15 +127,20 @@ def test_an_agent_that_is_gone_is_an_error(directory: pathlib.Path, world: tools
     assert code == 1 and err.startswith(f"ERROR dial unix {directory}/agent.socket: connect: ".encode())
 
 
+def processor_time() -> float:
+    """Seconds that this process and its ended children have used; waiting for others' work does not count."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def test_a_call_is_cheap(agent: tools_agent.Agent) -> None:
     command = [str(agent.directory / "tools" / "is-leader"), "--format", "json"]
     environment = agent.environment()
-    times: list[float] = []
-    for _ in range(40):
-        start = time.perf_counter()
+    calls = 60
+    start = processor_time()
+    for _ in range(calls):
         subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=20)
-        times.append(time.perf_counter() - start)
-    assert statistics.median(times) < SLOWEST
+    assert (processor_time() - start) / calls < SLOWEST
 
 
 def test_a_call_within_the_process_is_cheap(world: tools_world.World) -> None:
@@ -145,8 +150,8 @@ def test_a_call_within_the_process_is_cheap(world: tools_world.World) -> None:
              ("relation-list", "--format", "json", "--relation", "1")]  # fmt: skip
     times: list[float] = []
     for _ in range(40):
-        start = time.perf_counter()
+        start = time.thread_time()  # others may use the processor too
         for call in calls:
             run.call(*call)
-        times.append((time.perf_counter() - start) / len(calls))
+        times.append((time.thread_time() - start) / len(calls))
     assert statistics.median(times) < 0.0003

@@ -53,6 +53,7 @@ def cluster(
     primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{server.PASSWORD}'")
     standby.clone(primary)
     standby.start()
+    primary.wait_for_standby()
     yield [primary, standby]
     for one in [standby, primary]:
         one.stop("immediate", check=False)

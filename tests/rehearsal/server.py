@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import signal
 import subprocess
+import time
 
 import psycopg
 
@@ -70,6 +71,13 @@ class Server:
         )
         log = str(self.directory.parent / "log")
         self.run("pg_ctl", "start", "-D", str(self.directory), "-w", "-t", "30", "-l", log, "-o", settings)
+
+    def wait_for_standby(self) -> None:
+        """Wait until a standby streams."""
+        limit = time.monotonic() + 30
+        while not self.query("SELECT FROM pg_stat_replication WHERE state = 'streaming'"):
+            assert time.monotonic() < limit, "no standby streams"
+            time.sleep(0.05)
 
     def stop(self, mode: str = "fast", *, check: bool = True) -> None:
         self.run("pg_ctl", "stop", "-D", str(self.directory), "-w", "-t", "30", "-m", mode, check=check)

@@ -17,6 +17,8 @@ NEW = rehearse.Charm(
     pathlib.Path("new.charm"), charms.Version("16/1.1.0", "16.15", {"x86_64": "416", "aarch64": "416"})
 )
 
+LOOKS = 2
+
 
 class Application(deployment.Deployment):
     """Each look at the status lets one unit take one step."""
@@ -24,7 +26,8 @@ class Application(deployment.Deployment):
     def __init__(self) -> None:
         super().__init__(jubilant.Juju(), "database")
         self.installed: list[str] = []
-        self.settled: list[bool] = []
+        self.looks: list[int] = []
+        """How many looks each unit still needs until it has settled."""
         self.pinned = ""
         self.resumed: set[int] = set()
         self.actions: list[str] = []
@@ -34,7 +37,7 @@ class Application(deployment.Deployment):
     def deploy(self, charm: pathlib.Path, units: int) -> None:
         self.pinned = {"old.charm": "366", "new.charm": "416"}[charm.name]
         self.installed = [self.pinned] * units
-        self.settled = [False] * units
+        self.looks = [LOOKS] * units
         self.actions.append(f"deploy {charm.name}")
 
     def refresh(self, charm: pathlib.Path) -> None:
@@ -44,10 +47,10 @@ class Application(deployment.Deployment):
         self.actions.append(f"refresh {charm.name}")
 
     def resume(self, unit: int) -> str:
-        if self._next() != unit:
+        refusal = self._refusal(unit)
+        if refusal:
             self.actions.append(f"refused {unit}")
-            task = jubilant.Task("1", "failed", message=f"Must run action on unit {self._next()}")
-            raise jubilant.TaskError(task)
+            raise jubilant.TaskError(jubilant.Task("1", "failed", message=refusal))
         self.actions.append(f"resume {unit}")
         self.resumed.add(unit)
         self._refresh(unit)
@@ -66,9 +69,14 @@ class Application(deployment.Deployment):
         behind = [number for number, revision in enumerate(self.installed) if revision != self.pinned]
         return max(behind, default=None)
 
+    def _refusal(self, unit: int) -> str:
+        if self._next() != unit:
+            return f"Must run action on unit {self._next()}"
+        return "" if not any(self.looks[unit + 1 :]) else f"Unit {unit + 1} is unhealthy. Refresh will not resume."
+
     def _step(self) -> None:
-        if False in self.settled:
-            self.settled[self.settled.index(False)] = True
+        if busy := [number for number, looks in enumerate(self.looks) if looks]:
+            self.looks[busy[0]] -= 1
             return
         unit = self._next()
         highest = len(self.installed) - 1
@@ -77,13 +85,13 @@ class Application(deployment.Deployment):
 
     def _refresh(self, unit: int) -> None:
         self.installed[unit] = self.pinned
-        self.settled[unit] = False
+        self.looks[unit] = LOOKS
 
     def _message(self) -> tuple[str, str]:
         unit = self._next()
         highest = len(self.installed) - 1
         if unit is None or not highest:
-            return ("active", "") if all(self.settled) else ("maintenance", "settling")
+            return ("active", "") if not any(self.looks) else ("maintenance", "settling")
         if unit >= highest - 1:
             return (
                 "blocked",
@@ -97,10 +105,10 @@ class Application(deployment.Deployment):
         units = {
             f"database/{number}": {
                 "workload-status": {"current": self._unit_state(number)},
-                "juju-status": {"current": "idle" if settled else "executing"},
+                "juju-status": {"current": "executing" if looks else "idle"},
                 "machine": str(number),
             }
-            for number, settled in enumerate(self.settled)
+            for number, looks in enumerate(self.looks)
         }
         model = {
             "name": "rehearsal",
@@ -124,7 +132,7 @@ class Application(deployment.Deployment):
     def _unit_state(self, number: int) -> str:
         if number == self.broken:
             return "error"
-        return "active" if self.settled[number] else "maintenance"
+        return "maintenance" if self.looks[number] else "active"
 
 
 @dataclasses.dataclass

@@ -89,11 +89,22 @@ def test_a_wrong_block_on_a_standbys_disk_is_found_though_memory_is_right(table:
 
 
 @pytest.mark.postgresql
+def test_what_was_written_last_is_on_the_disk_that_is_verified(table: list[server.Server]) -> None:
+    write(table[0], "1")
+    [(position,)] = table[0].query("SELECT pg_current_wal_flush_lsn()")
+    read(table)
+    for one in table:
+        # A base backup passes over blocks that are newer than where it starts: the last checkpoint's redo position.
+        assert one.query(f"SELECT redo_lsn >= '{position}' FROM pg_control_checkpoint()") == [(True,)]
+
+
+@pytest.mark.postgresql
 def test_checksums_that_are_off_are_a_problem(table: list[server.Server]) -> None:
-    _, standby = table
+    primary, standby = table
     standby.stop()
     standby.run("pg_checksums", "--disable", "--no-sync", "-D", str(standby.directory))
     standby.start()
+    primary.wait_for_standby()
     healthy, off = read(table)
     assert healthy.problem == ""
     assert off.problem == "data checksums are off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import os
@@ -10,9 +11,12 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 
+import psycopg
 import pytest
 import server
+from psycopg import pq
 
 from rehearsal import history, postgresql, readback, records, writer
 
@@ -90,6 +94,47 @@ def test_an_answer_that_does_not_come_is_not_waited_for(table: Servers) -> None:
     assert 0.5 <= time.monotonic() - begun < 2
 
 
+@dataclasses.dataclass
+class Result:
+    """What libpq returns, as far as it is judged."""
+
+    status: pq.ExecStatus
+    severity: bytes = b""
+    error_message: bytes = b"told\nmore"
+
+    def error_field(self, field: pq.DiagnosticField) -> bytes | None:
+        return self.severity if field == pq.DiagnosticField.SEVERITY_NONLOCALIZED else None
+
+
+@pytest.mark.parametrize("severity", [b"FATAL", b"PANIC", b""])
+def test_the_end_of_a_session_says_nothing_about_its_last_write(severity: bytes) -> None:
+    # Whether libpq returns this as a result or raises depends on how the server's last packets arrive.
+    result: typing.Any = Result(pq.ExecStatus.FATAL_ERROR, severity)
+    with pytest.raises(postgresql.Unknown, match="^told$"):
+        postgresql.judge(result, [])
+
+
+class Meanwhile:
+    """Runs a query again and again in another process until it returns a row."""
+
+    def __init__(self, one: server.Server, query: str) -> None:
+        conninfo = postgresql.conninfo([one.host], port=one.port, user="operator", application_name="other")
+        program = (
+            "import sys, time, psycopg\n"
+            "with psycopg.connect(sys.argv[1], autocommit=True) as connection:\n"
+            "    while not connection.execute(sys.argv[2].encode()).fetchall():\n"
+            "        time.sleep(0.05)\n"
+        )
+        self._command = [sys.executable, "-c", program, conninfo, query]
+
+    def __enter__(self) -> None:
+        self._process = subprocess.Popen(self._command)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
 def test_a_cancelled_wait_for_the_standby_is_no_acknowledgement(table: Servers) -> None:
     primary, standby = table
     primary.query("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
@@ -100,27 +145,29 @@ def test_a_cancelled_wait_for_the_standby_is_no_acknowledgement(table: Servers) 
         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = 'rehearsal' AND wait_event = 'SyncRep'"
     )
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, time, psycopg\n"
-            "with psycopg.connect(sys.argv[1], autocommit=True) as connection:\n"
-            "    while not connection.execute(sys.argv[2].encode()).fetchall():\n"
-            "        time.sleep(0.05)\n",
-            postgresql.conninfo([primary.host], port=primary.port, user="operator", application_name="other"),
-            cancel,
-        ]
-    )
-    try:
+    with Meanwhile(primary, cancel):
         cancelled = outcome(one.write(1))
-    finally:
-        process.kill()
-        process.wait()
     # The row is on the primary's disk, and a client that took the command's tag for a promise would rely on it.
     assert present(primary) == {1}
     assert cancelled.outcome is records.Outcome.INDETERMINATE
     assert "synchronous replication" in cancelled.reason
+
+
+def test_a_session_that_is_ended_during_a_write_leaves_it_open(table: Servers) -> None:
+    primary, _ = table
+    one = writer.Writer(conninfo(table), deadline=20)
+    one.write(1)
+    terminate = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'rehearsal' AND wait_event_type = 'Lock'"
+    )
+    holder = postgresql.conninfo([primary.host], port=primary.port, user="operator")
+    with psycopg.connect(holder) as connection:
+        connection.execute("LOCK TABLE writes")
+        with Meanwhile(primary, terminate):
+            ended = outcome(one.write(2))
+    assert ended.outcome is records.Outcome.INDETERMINATE
+    assert "terminating connection" in ended.reason
 
 
 def test_it_follows_a_promotion_and_tells_the_timeline(table: Servers) -> None:

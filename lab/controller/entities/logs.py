@@ -61,6 +61,7 @@ def append(
 ) -> None:
     """Logs one line at once."""
     store.execute(
+        LogLine,
         "INSERT INTO log (model, time, entity, level, module, message, location) VALUES (?, ?, ?, ?, ?, ?, '')",
         (model, now.astimezone(datetime.UTC).isoformat(timespec="microseconds"), entity, level, module, message),
     )
@@ -69,3 +70,18 @@ def append(
 def last_sequence(store: store_module.Store) -> int:
     """The number of the newest line of any model; 0 if there is none."""
     return store.query("SELECT coalesce(max(sequence), 0) FROM log")[0][0]
+
+
+def lines(store: store_module.Store, model: str, after: int = 0, level: str | None = None) -> list[LogLine]:
+    """The lines of a model after a sequence number, of at least a level, oldest first."""
+    wanted = LEVELS[LEVELS.index(level) if level else 0 :]
+    rows = store.query(
+        "SELECT sequence, time, entity, level, module, message FROM log "
+        "WHERE model = ? AND sequence > ? ORDER BY sequence",
+        (model, after),
+    )
+    return [
+        LogLine(sequence, model, datetime.datetime.fromisoformat(time), entity, severity, module, message)
+        for sequence, time, entity, severity, module, message in rows
+        if severity in wanted
+    ]

@@ -43,6 +43,15 @@ class Sequence:
     next_number: int
 
 
+@store_module.table("controller", key=("name",))
+@dataclasses.dataclass(frozen=True)
+class ControllerIdentity:
+    """The controller itself."""
+
+    name: str
+    uuid: str
+
+
 def next_number(store: store_module.Store, model: str, name: str, first: int = 0) -> int:
     """Takes the next number of the sequence `name` of a model."""
     with store.transaction():

@@ -7,7 +7,7 @@ import sys
 import time
 import typing
 
-from lab.juju import command, flags, status_tables, times
+from lab.juju import client, command, flags, times
 
 
 @command.define(
@@ -61,8 +61,6 @@ def _show(invocation: command.Invocation) -> None:
 
 
 def _fetch(invocation: command.Invocation) -> dict[str, typing.Any]:
-    from lab.juju import client
-
     for _ in range(invocation.options.number("retry-count")):
         try:
             return invocation.call("status", patterns=invocation.arguments)
@@ -79,6 +77,10 @@ def _tell_ignored(invocation: command.Invocation) -> None:
 
 
 def _formatters(invocation: command.Invocation) -> dict[str, typing.Any]:
+    if invocation.format in ("json", "yaml"):
+        return {}
+    from lab.juju import status_tables  # late: what polls status asks for JSON
+
     options = invocation.options
 
     def table(value: dict[str, typing.Any]) -> str:

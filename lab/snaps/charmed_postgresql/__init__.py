@@ -10,10 +10,11 @@ the repository canonical/charmed-postgresql-snap, so that a charm calls the two 
 - Wrappers, hooks and configuration: `snap/`, which becomes the snap's root as it stands. A further hook, such as
   gate-auto-refresh, is a further file in `snap/meta/hooks`.
 
-What the public snap has and this one has not: third-party PostgreSQL extensions, PL/Perl, PL/Python and PL/Tcl, the
-`pg_*cluster` family and other scripts of Debian's postgresql-common, locales other than C.UTF-8, and support for LDAP,
-ICU and systemd in the server. What this one has in addition: `lab-fault.sh`, which lets a test make a hook fail or
-take long.
+What the public snap has and this one has not: third-party PostgreSQL extensions, PL/Perl, PL/Python and PL/Tcl, scripts
+of Debian's postgresql-common (`pg-conftool`, `pg-buildext`...), `patroni-aws`, `patroni-wale-restore`, what serves
+PgBouncer (`pgbouncer-server`, its exporter), locales other than C.UTF-8, and support for LDAP, ICU and systemd in the
+server. Each command costs an installation about a twentieth of a second, for its seccomp filter. What this one has in
+addition: `lab-fault.sh`, which lets a test make a hook fail or take long.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ NAME = "charmed-postgresql"
 
 PACKAGES = (
     *("pgbackrest", "pgbouncer", "prometheus-postgres-exporter", "prometheus-pgbackrest-exporter"),
-    *("prometheus-pgbouncer-exporter", "python3-ldap", "python3-psycopg2"),
+    *("python3-ldap", "python3-psycopg2"),
     # Libraries that PostgreSQL's programs and modules name.
     *("libgssapi-krb5-2", "liblz4-1", "libossp-uuid16", "libreadline8t64", "libxml2", "libxslt1.1", "libzstd1"),
 )
@@ -43,7 +44,7 @@ PACKAGES = (
 
 _PROGRAMS = (
     *("usr/bin/pgbackrest", "usr/sbin/pgbouncer", "usr/bin/prometheus-postgres-exporter"),
-    *("usr/bin/prometheus-pgbackrest-exporter", "usr/bin/prometheus-pgbouncer-exporter"),
+    "usr/bin/prometheus-pgbackrest-exporter",
 )
 _HERE = pathlib.Path(__file__).parent
 _TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}

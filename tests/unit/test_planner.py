@@ -1,0 +1,448 @@
+"""What a unit does next: a table of situations, the invariants of the docstring over random facts, whole refreshes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+
+import config
+import facts
+import handover
+import hypothesis
+import membership
+import planner
+import problems
+import pytest
+from hypothesis import strategies
+from steps import ChangeMembership, HandOver, Step
+from workload import cluster, configuration, datadir, snap
+
+from tests.fakes import known
+
+OTHER_CLUSTER = datadir.DataDirectory(datadir.Content.CLUSTER, "42", "16")
+GARBAGE = datadir.DataDirectory(datadir.Content.OTHER)
+INSTALLED = snap.SnapState(known.PINNED, held=True)
+
+# A unit that is installed and has published its address, before it is a member.
+READY: dict[str, typing.Any] = {
+    "machine_snap": INSTALLED,
+    "machine_has_raft_state": False,
+    "machine_patroni_running": False,
+    "machine_configured_address": None,
+    "machine_data": facts.NO_DATA,
+}
+
+
+def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]:
+    """The steps without those that come in every hook."""
+    return tuple(step for step in steps if step not in (Step.PREPARE_DIRECTORIES, *uninteresting))
+
+
+@pytest.mark.parametrize(
+    ("known_facts", "expected"),
+    [
+        pytest.param(known.settled(), (Step.CONFIGURE,), id="settled primary"),
+        pytest.param(known.settled(2), (Step.CONFIGURE,), id="settled standby"),
+        pytest.param(known.settled(leaving=True), (Step.LEAVE,), id="leaving"),
+        pytest.param(
+            known.settled(leaving=True, machine_has_raft_state=False, machine_patroni_running=False), (), id="has left"
+        ),
+        pytest.param(
+            known.settled(leaving=True, machine_has_raft_state=False), (Step.LEAVE,), id="leaving, Patroni still runs"
+        ),
+        pytest.param(
+            known.new(ready=False, passwords=None, bootstrap_unit=None, refresh=None),
+            (Step.GENERATE_CREDENTIALS, Step.CLAIM_BOOTSTRAP),
+            id="the leader before the units have met",
+        ),
+        pytest.param(known.new(1, ready=False, passwords=None, bootstrap_unit=None), (), id="others wait for that"),
+        pytest.param(
+            known.new(), (Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PUBLISH_ADDRESS), id="the units have met"
+        ),
+        pytest.param(known.new(machine_snap=None), (), id="snapd does not answer"),
+        pytest.param(
+            known.new(machine_snap=snap.SnapState("416"), published_address=known.address(0)),
+            (Step.HOLD_SNAP, Step.CONFIGURE, Step.START),
+            id="installed and not held",
+        ),
+        pytest.param(
+            known.new(1, passwords=None),
+            (Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PUBLISH_ADDRESS),
+            id="no passwords yet: installed, not configured",
+        ),
+        pytest.param(known.new(machine_storages_missing=("data",)), (), id="storage missing"),
+        pytest.param(known.new(machine_architecture_supported=False), (), id="unsupported architecture"),
+        pytest.param(
+            known.new(published_address=known.address(0), **READY), (Step.CONFIGURE, Step.START), id="the founder"
+        ),
+        pytest.param(known.new(1, published_address=known.address(1), **READY), (), id="not the founder"),
+        pytest.param(
+            known.new(published_address=known.address(0), **READY, config=None), (), id="nothing with a wrong config"
+        ),
+        pytest.param(
+            known.new(published_address=known.address(0), **READY, machine_ports_taken=(5432,)),
+            (Step.CONFIGURE,),
+            id="port taken",
+        ),
+        pytest.param(
+            known.new(published_address=known.address(0), **READY, machine_storages_full=("data",)),
+            (Step.CONFIGURE,),
+            id="storage full",
+        ),
+        pytest.param(
+            known.settled(machine_patroni_running=False, cluster=None, raft=None),
+            (Step.CONFIGURE, Step.START),
+            id="a member that does not run is started",
+        ),
+        pytest.param(
+            known.settled(machine_configured_address="10.0.0.99"), (Step.MOVE,), id="the address has changed"
+        ),
+        pytest.param(
+            known.settled(published_address="10.0.0.99"), (Step.PUBLISH_ADDRESS, Step.CONFIGURE), id="address to tell"
+        ),
+        pytest.param(
+            known.settled(cluster_id=None, published_cluster_id=None),
+            (Step.CONFIGURE, Step.PUBLISH_CLUSTER),
+            id="the founder runs",
+        ),
+        pytest.param(
+            known.settled(cluster_id=None, published_cluster_id=known.IDENTIFIER),
+            (Step.CONFIGURE, Step.RECORD_CLUSTER),
+            id="the founder is the leader and records",
+        ),
+        pytest.param(
+            known.new(
+                1,
+                leader=True,
+                published_address=known.address(1),
+                peers=(known.peer(0, cluster_id=known.IDENTIFIER), known.peer(2)),
+                **READY,
+            ),
+            (Step.RECORD_CLUSTER,),
+            id="the leader records what the founder tells",
+        ),
+        pytest.param(known.settled(role_passwords_current=False), (Step.CONFIGURE, Step.SET_ROLES), id="old passwords"),
+        pytest.param(known.settled(1, role_passwords_current=False), (Step.CONFIGURE,), id="a standby sets no roles"),
+        pytest.param(
+            known.settled(temporary_tablespace_exists=False),
+            (Step.CONFIGURE, Step.CREATE_TEMPORARY_TABLESPACE),
+            id="no tablespace",
+        ),
+        pytest.param(
+            known.settled(1, primary=1, leader=True, dynamic_configuration=configuration.dynamic(1)),
+            (Step.CONFIGURE, Step.CHANGE_DYNAMIC_CONFIGURATION),
+            id="the leader changes the shared configuration",
+        ),
+        pytest.param(
+            known.settled(1, primary=1, dynamic_configuration=configuration.dynamic(1)),
+            (Step.CONFIGURE,),
+            id="others do not",
+        ),
+        pytest.param(
+            known.settled(
+                dynamic_configuration=configuration.dynamic(1),
+                refresh=facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED),
+            ),
+            (Step.CONFIGURE,),
+            id="not while a refresh is in progress",
+        ),
+        pytest.param(
+            known.settled(2, raft=known.raft_view(2, 0)),
+            (Step.CONFIGURE, ChangeMembership(membership.Add(known.node(2)))),
+            id="Raft does not know this member",
+        ),
+        pytest.param(
+            known.settled(count=3, raft=known.raft_view(4, 0, connected={1, 2})),
+            (Step.CONFIGURE, ChangeMembership(membership.Remove(known.node(3)))),
+            id="a dead member",
+        ),
+    ],
+)
+def test_steps(known_facts: facts.Facts, expected: tuple[object, ...]) -> None:
+    assert after(planner.plan(known_facts)) == expected
+
+
+# A unit that is to join a cluster of units 0 to 2.
+
+
+def joiner(number: int = 3, count: int = 4, **changes: typing.Any) -> facts.Facts:
+    ready = dict(READY) | {
+        "published_address": known.address(number),
+        "cluster_id": known.IDENTIFIER,
+        "cluster": known.view(3),
+        "raft": known.raft_view(3),
+        "peers": tuple(known.peer(each) for each in range(count) if each != number),
+    }
+    return known.new(number, count, **(ready | changes))
+
+
+def joins(known_facts: facts.Facts) -> bool:
+    return Step.START in planner.plan(known_facts)
+
+
+def test_a_unit_joins_when_it_is_its_turn() -> None:
+    assert joins(joiner())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cluster": None},
+        {"cluster": known.view(3, primary=None)},
+        {"cluster": known.view(3, changes={1: {"state": "creating replica"}})},
+        {"published_address": None},
+        {"published_address": "10.0.0.99"},
+        {"cluster_id": None},
+        {"machine_data": OTHER_CLUSTER},
+        {"machine_data": GARBAGE},
+        {"machine_other_major_version": "14"},
+        {"passwords": None},
+        {"machine_address": None},
+    ],
+)
+def test_a_unit_does_not_join(changes: dict[str, typing.Any]) -> None:
+    assert not joins(joiner(**changes))
+
+
+def test_one_at_a_time_lowest_first() -> None:
+    assert joins(joiner(3, 5))
+    assert not joins(joiner(4, 5))
+
+
+def test_a_unit_in_error_or_without_address_is_not_waited_for() -> None:
+    assert joins(joiner(4, 5, failed=frozenset({3})))
+    silent = tuple(known.peer(each, address=None if each == 3 else known.address(each)) for each in range(4))
+    assert joins(joiner(4, 5, peers=silent))
+
+
+def test_a_founder_needs_a_published_address() -> None:
+    # It has been published in an earlier hook, so that its claim is committed.
+    assert Step.START not in planner.plan(known.new(**READY))
+
+
+@pytest.mark.parametrize(
+    ("changes", "claims"),
+    [
+        ({"bootstrap_unit": None}, True),
+        ({"bootstrap_unit": 0}, False),
+        ({"bootstrap_unit": 7}, True),
+        ({"bootstrap_unit": 7, "planned": frozenset({0, 1, 2, 7})}, False),
+        ({"bootstrap_unit": 7, "planned": None}, False),
+        ({"bootstrap_unit": 7, "ready": False}, False),
+        ({"bootstrap_unit": None, "leader": False}, False),
+        ({"bootstrap_unit": 7, "cluster_id": known.IDENTIFIER}, False),
+        ({"bootstrap_unit": 2, "planned": frozenset({0, 1})}, False),
+    ],
+)
+def test_who_claims_the_founding(changes: dict[str, typing.Any], claims: bool) -> None:
+    assert (Step.CLAIM_BOOTSTRAP in planner.plan(known.new(**changes))) is claims
+
+
+# Invariants over random facts
+
+
+def members_in(states: list[str], primary: int | None) -> cluster.ClusterView:
+    return known.view(
+        len(states), primary, changes={number: {"state": state} for number, state in enumerate(states) if state}
+    )
+
+
+views = strategies.none() | strategies.builds(
+    members_in,
+    strategies.lists(strategies.sampled_from(["", "starting", "creating replica", "stopped"]), max_size=4),
+    strategies.none() | strategies.integers(0, 3),
+)
+numbers = strategies.none() | strategies.integers(0, 4)
+
+
+@strategies.composite
+def any_facts(draw: strategies.DrawFn) -> facts.Facts:
+    number, count = draw(strategies.integers(0, 3)), draw(strategies.integers(1, 4))
+    booleans = strategies.booleans()
+    own = known.address(number)
+    return known.settled(
+        number,
+        max(count, number + 1),
+        leader=draw(booleans),
+        ready=draw(booleans),
+        leaving=draw(booleans),
+        planned=draw(strategies.none() | strategies.frozensets(strategies.integers(0, 4))),
+        failed=draw(strategies.frozensets(strategies.integers(0, 4))),
+        published_address=draw(strategies.sampled_from([None, own, "10.0.0.99"])),
+        published_cluster_id=draw(strategies.sampled_from([None, known.IDENTIFIER])),
+        cluster_id=draw(strategies.sampled_from([None, known.IDENTIFIER])),
+        bootstrap_unit=draw(numbers),
+        passwords=draw(strategies.sampled_from([None, known.PASSWORDS])),
+        config=draw(strategies.sampled_from([None, config.Config(), config.Config(synchronous_node_count=0)])),
+        cluster=draw(views),
+        refresh=draw(strategies.none() | strategies.builds(facts.RefreshFacts, booleans, strategies.just("416"), booleans)),
+        role_passwords_current=draw(booleans),
+        machine_address=draw(strategies.sampled_from([None, own])),
+        machine_storages_missing=draw(strategies.sampled_from([(), ("data",)])),
+        machine_storages_full=draw(strategies.sampled_from([(), ("data",)])),
+        machine_snap=draw(strategies.sampled_from([None, facts.NOT_INSTALLED, INSTALLED, snap.SnapState("366", True)])),
+        machine_data=draw(strategies.sampled_from([facts.NO_DATA, known.DATA, OTHER_CLUSTER, GARBAGE])),
+        machine_other_major_version=draw(strategies.sampled_from([None, None, "14"])),
+        machine_patroni_running=draw(booleans),
+        machine_has_raft_state=draw(booleans),
+        machine_configured_address=draw(strategies.sampled_from([None, own, "10.0.0.99"])),
+        machine_ports_taken=draw(strategies.sampled_from([(), (5432,)])),
+    )
+
+
+TOUCHING = {Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PREPARE_DIRECTORIES, Step.CONFIGURE, Step.MOVE, Step.START}
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(any_facts())
+def test_invariants(given: facts.Facts) -> None:
+    steps = planner.plan(given)
+    machine, data = given.machine, given.machine.data
+    assert len(set(steps)) == len(steps)
+    if given.leaving:
+        assert set(steps) <= {Step.LEAVE}
+    if given.leaving or not given.ready or machine.storages_missing:
+        assert not TOUCHING & set(steps)
+    if Step.START in steps:
+        assert Step.CONFIGURE in steps
+        assert not machine.patroni_running
+        assert not machine.ports_taken
+        assert not machine.storages_full
+        assert data.content is not datadir.Content.OTHER or machine.has_raft_state
+        foreign = data.content is datadir.Content.CLUSTER and data.system_identifier != given.cluster_id
+        founder = given.cluster_id is None and given.bootstrap_unit in (None, given.number)
+        assert not foreign or founder
+        if not machine.has_raft_state:
+            assert (given.cluster_id is None and given.bootstrap_unit == given.number) or (
+                given.cluster is not None and given.cluster.primary is not None and not given.cluster.unhealthy
+            )
+    if Step.SET_ROLES in steps or Step.CREATE_TEMPORARY_TABLESPACE in steps:
+        assert given.is_primary
+    leader_only = {Step.GENERATE_CREDENTIALS, Step.CLAIM_BOOTSTRAP, Step.RECORD_CLUSTER}
+    if not given.leader:
+        assert not {*leader_only, Step.CHANGE_DYNAMIC_CONFIGURATION} & set(steps)
+    if Step.ALLOW_NEXT_UNIT in steps:
+        assert given.refresh is not None
+        assert machine.snap == INSTALLED
+        assert problems.unhealthy(given) is None
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.given(any_facts())
+def test_a_member_that_does_not_run_is_started_again(given: facts.Facts) -> None:
+    healthy = dataclasses.replace(
+        given,
+        ready=True,
+        leaving=False,
+        passwords=known.PASSWORDS,
+        config=config.Config(),
+        cluster_id=known.IDENTIFIER,
+        machine=dataclasses.replace(
+            known.settled(given.number).machine, patroni_running=False, snap=given.machine.snap or INSTALLED
+        ),
+    )
+    assert Step.START in planner.plan(healthy)
+
+
+# Refreshes
+
+
+def refreshing(number: int, count: int, primary: int, refreshed: set[int], synchronous: set[int]) -> facts.Facts:
+    """A unit that has refreshed, in the hooks after that."""
+    return known.settled(
+        number,
+        count,
+        primary,
+        peers=tuple(known.peer(each, refreshed=each in refreshed) for each in range(count) if each != number),
+        cluster=known.view(count, primary, synchronous),
+        refresh=facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED, next_unit_allowed=False),
+    )
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_a_primary_is_never_allowed_to_refresh_and_goes_to_a_refreshed_unit(count: int) -> None:
+    for primary, length in itertools.product(range(count), range(1, count + 1)):
+        refreshed = set(range(count - length, count))
+        standbys = sorted(set(range(count)) - {primary})
+        for chosen in itertools.chain.from_iterable(
+            itertools.combinations(standbys, size) for size in range(len(standbys) + 1)
+        ):
+            for number in {min(refreshed), max(refreshed)}:
+                given = refreshing(number, count, primary, refreshed, set(chosen))
+                following = max((each for each in range(number) if each not in refreshed), default=None)
+                steps = planner.plan(given)
+                takers = [step.candidate for step in steps if isinstance(step, HandOver)]
+                if Step.ALLOW_NEXT_UNIT in steps:
+                    assert following != primary
+                    assert not takers
+                    assert count == 1 or chosen
+                if takers:
+                    assert following == primary
+                    assert takers == [known.name(max(refreshed & set(chosen)))]
+                if following == primary and not refreshed & set(chosen):
+                    assert Step.ALLOW_NEXT_UNIT not in steps
+
+
+@pytest.mark.parametrize(("count", "primary"), [(count, primary) for count in range(1, 8) for primary in range(count)])
+def test_a_whole_refresh_costs_one_switchover_and_two_where_the_primary_is_the_highest_unit(
+    count: int, primary: int
+) -> None:
+    switchovers = 0
+    refreshed: set[int] = set()
+    holder = primary
+    for number in reversed(range(count)):
+        if number == holder and count > 1:
+            # The only one that may be the primary when its turn comes is the first: it hands over by itself.
+            assert number == count - 1
+            candidate = handover.choose(known.view(count, holder), synchronous=True)
+            assert isinstance(candidate, cluster.Member)
+            holder, switchovers = int(candidate.name.rpartition("-")[2]), switchovers + 1
+        refreshed.add(number)
+        for _ in range(2):
+            standbys = set(range(count)) - {holder}
+            steps = planner.plan(refreshing(number, count, holder, refreshed, standbys))
+            takers = [int(step.candidate.rpartition("-")[2]) for step in steps if isinstance(step, HandOver)]
+            if not takers:
+                break
+            (holder,) = takers
+            assert holder in refreshed
+            switchovers += 1
+        assert Step.ALLOW_NEXT_UNIT in steps
+    assert switchovers == (0 if count == 1 else 2 if primary == count - 1 else 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"machine_snap": snap.SnapState("366", True)},
+        {"machine_snap": None},
+        {"machine_patroni_running": False},
+        {"cluster": None},
+        {"cluster": known.view(3, changes={1: {"state": "starting"}})},
+        {"cluster": known.view(3, changes={2: {"state": "starting"}})},
+        {"cluster": known.view(2)},
+        {"cluster": known.view(3, synchronous=())},
+        {"cluster": known.view(3, primary=None)},
+        {"cluster": known.view(3, synchronous={1}, changes={2: {"lag": 2**21}})},
+        {"cluster": known.view(3, synchronous={1}, changes={2: {"lag": None}})},
+    ],
+)
+def test_the_next_unit_waits_until_all_is_healthy(changes: dict[str, typing.Any]) -> None:
+    waiting = facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED, next_unit_allowed=False)
+    assert Step.ALLOW_NEXT_UNIT in planner.plan(known.settled(2, refresh=waiting))
+    steps = planner.plan(known.settled(2, refresh=waiting, **changes))
+    assert Step.ALLOW_NEXT_UNIT not in steps
+    assert not [step for step in steps if isinstance(step, HandOver)]
+
+
+def test_a_unit_that_was_installed_allows_the_next_one_though_no_refresh_is_in_progress() -> None:
+    idle = facts.RefreshFacts(pinned_revision=known.PINNED, next_unit_allowed=False)
+    assert Step.ALLOW_NEXT_UNIT in planner.plan(known.settled(1, primary=0, refresh=idle))
+
+
+def test_the_wanted_synchronous_standbys_follow_the_units_that_juju_wants() -> None:
+    growing = known.settled(count=3, planned=frozenset(range(5)))
+    assert planner.dynamic_configuration_patch(growing) == {"synchronous_node_count": 4}
+    alone = known.settled(count=1, planned=None, dynamic_configuration=configuration.dynamic(2))
+    assert planner.dynamic_configuration_patch(alone) == {"synchronous_mode": False, "synchronous_node_count": 1}
