@@ -8,6 +8,7 @@ import pathlib
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 
 from lab import commands, namespaces, settings
@@ -31,13 +32,6 @@ _COMMANDS = {
 _KEYRING_PACKAGES = {"Debian": "debian-archive-keyring", "Ubuntu": "ubuntu-keyring"}
 _FILE_SYSTEMS = ("overlay", "squashfs", "ext4", "cgroup2")
 _FREE_BYTES = 8 * 2**30
-
-_TRIAL_MOUNT = """set -e
-cd "$(mktemp -d -p "$0")"
-trap 'cd /; umount "$OLDPWD/root" || true; rm -r "$OLDPWD"' EXIT
-mkdir lower upper work root
-mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,18 +105,26 @@ def _disk(lab_settings: settings.Settings) -> Iterator[Missing]:
 
 def _namespaces(lab_settings: settings.Settings) -> Iterator[Missing]:
     """Make namespaces as a lab does, and in them the mount that a machine's root file system is."""
-    lab_settings.state.parent.mkdir(parents=True, exist_ok=True)
-    isolated = ("--mount", "--propagation", "slave", "--pid", "--net", "--cgroup", "--mount-proc", "--fork")
+    isolated = ("unshare", "--mount", "--propagation", "slave", "--pid", "--net", "--cgroup", "--mount-proc", "--fork")
     try:
-        commands.run("unshare", *isolated, "--kill-child", "true")
+        commands.run(*isolated, "--kill-child", "true")
     except commands.CommandError as error:
         yield Missing(f"namespaces cannot be made: {error}", "run on a host, or in a virtual machine")
         return
+    parent = lab_settings.state.parent
     try:
-        commands.run("unshare", *isolated, "--kill-child", "sh", "-c", _TRIAL_MOUNT, str(lab_settings.state.parent))
-    except commands.CommandError as error:
-        remedy = "set LAB_STATE to a directory on a file system such as ext4"
-        yield Missing(f"overlayfs cannot write to {lab_settings.state.parent}: {error}", remedy)
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent) as trial:
+            lower, upper, work, root = (pathlib.Path(trial) / name for name in ("lower", "upper", "work", "root"))
+            for directory in (lower, upper, work, root):
+                directory.mkdir()
+            options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+            # The mount goes with its namespace, that is, before the directory is removed.
+            commands.run(*isolated, "--kill-child", "mount", "-t", "overlay", "overlay", "-o", options, str(root))
+    except (commands.CommandError, OSError) as error:
+        yield Missing(
+            f"overlayfs cannot write to {parent}: {error}", "set LAB_STATE to a directory on a file system such as ext4"
+        )
 
 
 def _loads(module: str) -> bool:
