@@ -3,7 +3,8 @@
 A base backup reads each file of the data directory itself, not through the buffer cache, and checks each block's
 checksum on the way (https://www.postgresql.org/docs/16/protocol-replication.html, VERIFY_CHECKSUMS). A query
 would see blocks that memory still holds, and `pg_checksums` wants the server stopped. Blocks that changed after the
-backup's starting point are passed over by the server, so a checkpoint (on a standby: a restartpoint) comes first.
+backup's starting point are passed over by the server. A base backup starts with a checkpoint of its own, on a standby
+at the last checkpoint that came from the primary.
 """
 
 from __future__ import annotations

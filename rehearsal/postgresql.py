@@ -86,7 +86,7 @@ class Session:
             result = self._result(limit)
         except psycopg.OperationalError as error:
             raise Unknown(str(error).strip()) from error
-        self._judge(result)
+        judge(result, self._warnings)
         return [
             tuple(None if value is None else value.decode() for value in row)
             for row in (
@@ -116,13 +116,17 @@ class Session:
         # A FATAL message comes as a result of its own before libpq's word that the connection is gone.
         return results[0]
 
-    def _judge(self, result: pq.abc.PGresult) -> None:
-        if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
-            severity = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
-            message = result.error_message.decode(errors="replace").strip().splitlines()
-            text = message[0] if message else "no message"
-            if severity == b"ERROR":
-                raise ServerError(text)
-            raise Unknown(text)
-        if self._warnings:
-            raise Unknown(self._warnings[0])
+
+def judge(result: pq.abc.PGresult, warnings: Sequence[str]) -> None:
+    """Return if the result, with the warnings that came along, is a promise.
+
+    Raises:
+        ServerError: The statement failed and the session goes on: it was rolled back.
+        Unknown: The session has ended (severity FATAL or PANIC), or there were warnings.
+    """
+    if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+        severity = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
+        text = next(iter(result.error_message.decode(errors="replace").strip().splitlines()), "no message")
+        raise ServerError(text) if severity == b"ERROR" else Unknown(text)
+    if warnings:
+        raise Unknown(warnings[0])

@@ -72,7 +72,7 @@ def read(
     everywhere = postgresql.conninfo(hosts, user=user, port=port, target_session_attrs="read-write")
     with psycopg.connect(everywhere, autocommit=True) as primary:
         primary_host = primary.info.host
-        primary.execute("CHECKPOINT")
+        primary.execute("CHECKPOINT")  # what a standby's base backup verifies goes up to here
         position = _scalar(primary, "SELECT pg_current_wal_flush_lsn()")
     copies: list[Copy] = []
     for host in sorted(hosts, key=lambda host: host != primary_host):
@@ -86,19 +86,17 @@ def read(
 
 def _read_copy(connection: psycopg.Connection, host: str, replication_user: str) -> Copy:
     standby = bool(_scalar(connection, "SELECT pg_is_in_recovery()"))
-    # A standby's own checkpoint is a restartpoint: it moves the start of its base backup behind all that was written.
-    connection.execute("CHECKPOINT")
-    timeline = _scalar(connection, "SELECT timeline_id FROM pg_control_checkpoint()")
     rows = connection.execute("SELECT sequence FROM writes ORDER BY sequence")
     sequences = list(ranges(int(sequence) for (sequence,) in rows))
     verified, problem = 0, ""
+    try:
+        # It begins with a checkpoint; on a standby with a restartpoint, which is as new as the primary's checkpoint.
+        verified = basebackup.verify(connection.info.dsn, user=replication_user).bytes
+    except basebackup.ChecksumFailure as error:
+        problem = str(error)
     if _scalar(connection, "SHOW data_checksums") != "on":
-        problem = "data checksums are off"
-    else:
-        try:
-            verified = basebackup.verify(connection.info.dsn, user=replication_user).bytes
-        except basebackup.ChecksumFailure as error:
-            problem = str(error)
+        verified, problem = 0, "data checksums are off"
+    timeline = _scalar(connection, "SELECT timeline_id FROM pg_control_checkpoint()")
     return Copy(host, not standby, int(str(timeline)), sequences, verified, problem)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import pathlib
 import shutil
@@ -36,26 +37,30 @@ def cluster(
     passfile.write_text(f"*:*:*:*:{server.PASSWORD}\n")
     passfile.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(passfile))
-    directories = [pathlib.Path(tempfile.mkdtemp(prefix="rehearsal-server-")) for _ in range(2)]
-    for directory in directories:
-        shutil.copy(passfile, directory)
-        for path in [directory, directory / "passfile"]:
-            shutil.chown(path, "nobody", "nogroup")
     with socket.socket() as probe:
         probe.bind(("127.0.0.11", 0))
         port: int = probe.getsockname()[1]
-    primary, standby = (
-        server.Server(postgresql_binaries, directory / "data", host, port)
-        for directory, host in zip(directories, ["127.0.0.11", "127.0.0.12"], strict=True)
-    )
-    primary.initialise()
-    primary.start()
-    primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{server.PASSWORD}'")
-    standby.clone(primary)
-    standby.start()
-    primary.wait_for_standby()
-    yield [primary, standby]
-    for one in [standby, primary]:
-        one.stop("immediate", check=False)
-    for directory in directories:
-        shutil.rmtree(directory)
+    with contextlib.ExitStack() as stack:
+        primary, standby = (
+            server.Server(postgresql_binaries, _directory(stack, passfile) / "data", host, port)
+            for host in ["127.0.0.11", "127.0.0.12"]
+        )
+        for one in [primary, standby]:
+            stack.callback(one.stop, "immediate", check=False)
+        primary.initialise()
+        primary.start()
+        primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{server.PASSWORD}'")
+        standby.clone(primary)
+        standby.start()
+        primary.wait_for_standby()
+        yield [primary, standby]
+
+
+def _directory(stack: contextlib.ExitStack, passfile: pathlib.Path) -> pathlib.Path:
+    """Make a directory of the servers' user, with a passfile of its own, for as long as the stack lasts."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="rehearsal-server-"))
+    stack.callback(shutil.rmtree, directory)
+    shutil.copy(passfile, directory)
+    for path in [directory, directory / "passfile"]:
+        shutil.chown(path, "nobody", "nogroup")
+    return directory

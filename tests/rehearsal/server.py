@@ -75,7 +75,7 @@ class Server:
     def wait_for_standby(self) -> None:
         """Wait until a standby streams."""
         limit = time.monotonic() + 30
-        while not self.query("SELECT FROM pg_stat_replication WHERE state = 'streaming'"):
+        while not self.query("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'"):
             assert time.monotonic() < limit, "no standby streams"
             time.sleep(0.05)
 

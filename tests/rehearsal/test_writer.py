@@ -110,7 +110,7 @@ class Result:
 def test_the_end_of_a_session_says_nothing_about_its_last_write(severity: bytes) -> None:
     # Whether libpq returns this as a result or raises depends on how the server's last packets arrive.
     result: typing.Any = Result(pq.ExecStatus.FATAL_ERROR, severity)
-    with pytest.raises(postgresql.Unknown, match="^told$"):
+    with pytest.raises(postgresql.Unknown, match=r"^told$"):
         postgresql.judge(result, [])
 
 
