@@ -1,4 +1,7 @@
-"""Keeps PostgreSQL's users and group memberships as a directory has them. Its settings are environment variables."""
+"""Keeps PostgreSQL's users and group memberships as a directory has them.
+
+The settings are the snap's below `ldap-sync`, as a JSON document in the environment variable LDAP_SYNC.
+"""
 
 # pyright: reportMissingImports=false
 # The clients are in the snap only.
@@ -8,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 
 from postgresql_ldap_sync import clients, matcher
@@ -15,7 +19,26 @@ from postgresql_ldap_sync import clients, matcher
 INTERVAL = 30
 """Seconds between two synchronisations."""
 
+SETTINGS = (
+    *("ldap_host", "ldap_port", "ldap_base_dn", "ldap_bind_username", "ldap_bind_password"),
+    *("ldap_group_identity", "ldap_group_mappings"),
+    *("postgres_host", "postgres_port", "postgres_database", "postgres_username", "postgres_password"),
+)
+
 logger = logging.getLogger(__name__)
+
+
+def read_settings(document: str) -> dict[str, str]:
+    """Read the settings. Numbers are text too: snapd stores what looks like a number as one.
+
+    Raises:
+        SystemExit: one is not set; the message names it.
+    """
+    found = json.loads(document or "{}").get("ldap-sync", {})
+    for name in SETTINGS:
+        if not found.get(name):
+            sys.exit(f"ldap-sync.{name} is not set")
+    return {name: found[name] if isinstance(found[name], str) else json.dumps(found[name]) for name in SETTINGS}
 
 
 def synchronise_users(
@@ -58,22 +81,22 @@ def synchronise_memberships(
 def main() -> None:
     """Synchronise for ever; an error ends the process, which systemd starts again."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    setting = os.environ
-    mappings = [(group, role) for group, role in json.loads(setting["LDAP_GROUP_MAPPINGS"])]
-    identity = json.loads(setting["LDAP_GROUP_IDENTITY"])
+    setting = read_settings(os.environ["LDAP_SYNC"])
+    mappings = [(group, role) for group, role in json.loads(setting["ldap_group_mappings"])]
+    identity = json.loads(setting["ldap_group_identity"])
     directory = clients.GLAuthClient(
-        host=setting["LDAP_HOST"],
-        port=setting["LDAP_PORT"],
-        base_dn=setting["LDAP_BASE_DN"],
-        bind_username=setting["LDAP_BIND_USERNAME"],
-        bind_password=setting["LDAP_BIND_PASSWORD"],
+        host=setting["ldap_host"],
+        port=setting["ldap_port"],
+        base_dn=setting["ldap_base_dn"],
+        bind_username=setting["ldap_bind_username"],
+        bind_password=setting["ldap_bind_password"],
     )
     database = clients.DefaultPostgresClient(
-        host=setting["POSTGRES_HOST"],
-        port=setting["POSTGRES_PORT"],
-        database=setting["POSTGRES_DATABASE"],
-        username=setting["POSTGRES_USERNAME"],
-        password=setting["POSTGRES_PASSWORD"],
+        host=setting["postgres_host"],
+        port=setting["postgres_port"],
+        database=setting["postgres_database"],
+        username=setting["postgres_username"],
+        password=setting["postgres_password"],
     )
     try:
         while True:
