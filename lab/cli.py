@@ -79,11 +79,19 @@ def _up(lab_settings: settings.Settings, _: argparse.Namespace) -> int:
         _wait_for_controller(lab_settings)
     print(
         f"The lab {lab_settings.name} runs, on {running.subnet}. For its `juju` command:\n\n"
-        f"  export LAB_NAME={lab_settings.name} JUJU_DATA={lab_settings.juju_data}\n"
+        f"  export {_variables(lab_settings)} JUJU_DATA={lab_settings.juju_data}\n"
         f'  export PATH="{commands.ROOT / "lab" / "bin"}:$PATH"\n\n'
         "Its network is reached from inside only: `python -m lab enter -- COMMAND`."
     )
     return 0
+
+
+def _variables(lab_settings: settings.Settings) -> str:
+    """Return what a shell needs to mean the same lab: its name, and where labs are if that was said."""
+    variables = {"LAB_NAME": lab_settings.name}
+    if os.environ.get("LAB_STATE"):
+        variables["LAB_STATE"] = str(lab_settings.state.parent)
+    return " ".join(f"{name}={value}" for name, value in variables.items())
 
 
 def _down(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:

@@ -104,7 +104,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environ`, or from this process's environment.
 
     Raises:
-        SettingsError: the lab's name is not made of at most 31 lower-case letters, digits and hyphens.
+        SettingsError: the lab's name is not made of at most 31 lower-case letters, digits and hyphens, or a directory
+            has a character in its name that options of mounts are made of.
     """
     environ = os.environ if environ is None else environ
     name = environ.get("LAB_NAME") or "lab"
@@ -115,6 +116,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     home = pathlib.Path(environ.get("HOME") or pathlib.Path.home())
     states = environ.get("LAB_STATE") or _base(environ, "XDG_STATE_HOME", home / ".local" / "state") / "charm-lab"
     cache = environ.get("LAB_CACHE") or _base(environ, "XDG_CACHE_HOME", home / ".cache") / "charm-lab"
+    for variable, directory in (("LAB_STATE", str(states)), ("LAB_CACHE", str(cache))):
+        if any(character in directory for character in ",:\\"):
+            raise SettingsError(f"{variable} is {directory}: commas, colons and backslashes are not allowed")
     settings = Settings(
         name=name,
         state=pathlib.Path(states).absolute() / name,

@@ -63,10 +63,12 @@ def collect(lab_settings: settings.Settings, environ: Mapping[str, str] | None =
     }
     certificates = environ.get("SSL_CERT_FILE") or _CERTIFICATES
     pip, apt = _pip_configuration(home, environ), _apt_configuration()
-    paths = {path: path for path in _existing([pip, apt, *environment.values()]) if path != certificates}
+    bundles = {certificates, _CERTIFICATES}
+    paths = {path: path for path in _existing([pip, apt, *environment.values()]) if path not in bundles}
     if pathlib.Path(certificates).is_file():
         paths[_CERTIFICATES_INSIDE] = certificates
-        pip, apt = (text.replace(certificates, _CERTIFICATES_INSIDE) for text in (pip, apt))
+        for bundle in bundles:
+            pip, apt = (text.replace(bundle, _CERTIFICATES_INSIDE) for text in (pip, apt))
         apt = f'Acquire::https::CAInfo "{_CERTIFICATES_INSIDE}";\n{apt}'
         environment |= dict.fromkeys(_CERTIFICATE_VARIABLES, _CERTIFICATES_INSIDE)
     contents = {

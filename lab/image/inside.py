@@ -44,7 +44,7 @@ def _bind(stack: contextlib.ExitStack, root: pathlib.Path, source: pathlib.Path,
     missing = [path for path in (place, *place.parents) if not path.exists() and not path.is_symlink()]
     if source.is_dir():
         place.mkdir(parents=True, exist_ok=True)
-    else:
+    elif missing:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
     for path in reversed(missing):
