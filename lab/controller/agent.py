@@ -140,15 +140,13 @@ class Agent:
         if self._machine is None:
             self._machine = self.controller.machines.get(entity.hostname)
         boot_id = self._machine.boot_id
-        if not boot_id or (self._socket is not None and boot_id != self.local.boot_id):
+        if self._socket is not None and boot_id != self.local.boot_id:
             self._die()
-        if not boot_id:
-            return False
-        if self._socket is None:
-            self._start(unit, boot_id)
-        return True
+        if boot_id and self._socket is None:
+            self._start(boot_id)
+        return bool(boot_id)
 
-    def _start(self, unit: units.Unit, boot_id: str) -> None:
+    def _start(self, boot_id: str) -> None:
         assert self._machine is not None
         self._forget()
         directory = self._machine.outside(execution.agent_directory(self.unit))
@@ -156,9 +154,10 @@ class Agent:
         tools.install(self._machine.outside(execution.tools_directory(self.unit)))
         hooks.install_exec(self._machine)
         self._socket = process.AgentSocket(directory / "agent.socket")
-        self.memory.reboot_detected = self.local.boot_id not in ("", boot_id)
+        self.memory.reboot_detected = self.local.started and self.local.boot_id != boot_id
         with self.controller.store.transaction():
             self.save(dataclasses.replace(self.local, boot_id=boot_id))
+            unit = self.controller.store.require(units.Unit, self.model, self.unit)
             self.controller.store.put(dataclasses.replace(unit, agent_alive=True))
             if self.local.kind is Kind.INSTALL:
                 self.set_workload_status("waiting", "agent initialising")
@@ -169,7 +168,6 @@ class Agent:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self._machine = None
         self.runner.commands.close()
         unit = self.controller.store.get(units.Unit, self.model, self.unit)
         if unit is not None and unit.agent_alive:

@@ -129,6 +129,8 @@ def _run(agent: agent_module.Agent, hook: Hook, remote: remote_module.Remote) ->
         _complete(agent, hook, remote)
         return
     agent.memory.retry_version = remote.retry_version
+    if hook.kind == "start":
+        agent.memory.reboot_detected = False
     _prepare(agent, hook, name)
     run = execution.Execution(
         id=agent.runner.identifier(name),

@@ -20,7 +20,10 @@ Alive = models.Life.ALIVE
 
 @dataclasses.dataclass
 class Memory:
-    """What an agent knows only as long as it runs; an agent that starts again begins with these values."""
+    """What an agent knows only as long as it runs; an agent that starts again begins with these values.
+
+    `reboot_detected`: the machine has been booted anew since the charm was started, and the charm has not been told.
+    """
 
     leader_settings_version: int = -1
     update_status_version: int = 0
@@ -114,6 +117,16 @@ AgentOperation = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """All that a decision depends on."""
+
+    local: UniterState
+    memory: Memory
+    remote: remote_module.Remote
+    chance: random.Random | None
+
+
 def next_operation(
     local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None = None
 ) -> AgentOperation | None:
@@ -125,56 +138,49 @@ def next_operation(
         remote: What the model wants.
         chance: Decides where Juju leaves the order open (relations among each other); by number without it.
     """
+    at = Situation(local, memory, remote, chance)
     if remote.life is models.Life.DEAD or local.removed:
         return Terminate()
     for resolve in (_reboot, _files, _created_relations, _leadership, _secrets, _tasks, _commands, _storage):
-        if (operation := resolve(local, memory, remote, chance)) is not None:
+        if (operation := resolve(at)) is not None:
             return operation
     if local.kind is Kind.RUN_HOOK and local.hook is not None:
         if local.step is Step.PENDING:
-            return _hook_error(local, memory, remote)
+            return _hook_error(at)
         if local.step is Step.DONE:
             return SkipHook(local.hook)
         if local.hook.kind != "install":
             return RunHook(local.hook)
-    return _regular(local, memory, remote, chance)
+    return _regular(at)
 
 
-def _reboot(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> RunHook | None:
-    if not memory.reboot_detected:
+def _reboot(at: Situation) -> RunHook | None:
+    if not at.memory.reboot_detected or at.local.kind is Kind.RUN_HOOK:
         return None
-    if not local.started:
-        memory.reboot_detected = False
-        return None
-    if local.kind is Kind.RUN_HOOK:
-        return None
-    memory.reboot_detected = False
     return RunHook(Hook("start"))
 
 
-def _files(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation | None:
-    if local.kind is Kind.INSTALL:
+def _files(at: Situation) -> AgentOperation | None:
+    if at.local.kind is Kind.INSTALL:
         # A unit that is removed before it has its charm never gets it.
-        return Terminate() if remote.life is Dying else Deploy(remote.charm_url, upgrade=False)
-    if local.kind is Kind.UPGRADE:
-        return Deploy(remote.charm_url, upgrade=True)
+        return Terminate() if at.remote.life is Dying else Deploy(at.remote.charm_url, upgrade=False)
+    if at.local.kind is Kind.UPGRADE:
+        return Deploy(at.remote.charm_url, upgrade=True)
     return None
 
 
-def _shuffled(relations: tuple[remote_module.RelationSnapshot, ...], chance: random.Random | None) -> list[remote_module.RelationSnapshot]:
-    result = list(relations)
-    if chance is not None:
-        chance.shuffle(result)
+def _shuffled(at: Situation) -> list[remote_module.RelationSnapshot]:
+    result = list(at.remote.relations)
+    if at.chance is not None:
+        at.chance.shuffle(result)
     return result
 
 
-def _created_relations(
-    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None
-) -> RunHook | None:
-    if not local.installed or remote.life is Dying or local.kind is not Kind.CONTINUE:
+def _created_relations(at: Situation) -> RunHook | None:
+    if not at.local.installed or at.remote.life is Dying or at.local.kind is not Kind.CONTINUE:
         return None
-    for relation in _shuffled(remote.relations, chance):
-        state = local.relations.get(relation.id)
+    for relation in _shuffled(at):
+        state = at.local.relations.get(relation.id)
         if relation.life is Alive and state is not None and not state.created:
             return RunHook(
                 Hook("relation-created", relation=relation.id, remote_application=relation.remote_application)
@@ -182,34 +188,32 @@ def _created_relations(
     return None
 
 
-def _leadership(
-    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None
-) -> AgentOperation | None:
-    if not local.installed:
+def _leadership(at: Situation) -> AgentOperation | None:
+    if not at.local.installed:
         return None
-    idle = local.kind is Kind.CONTINUE
-    if remote.leader and not local.leader and idle and remote.life is not Dying:
+    idle = at.local.kind is Kind.CONTINUE
+    if at.remote.leader and not at.local.leader and idle and at.remote.life is not Dying:
         return AcceptLeadership()
-    if local.leader and (not remote.leader or remote.life is Dying):
+    if at.local.leader and (not at.remote.leader or at.remote.life is Dying):
         return ResignLeadership()
-    told = memory.leader_settings_version == remote.leader_settings_version
-    if idle and not local.stopped and not local.leader and not told:
+    told = at.memory.leader_settings_version == at.remote.leader_settings_version
+    if idle and not at.local.stopped and not at.local.leader and not told:
         return RunHook(Hook("leader-settings-changed"))
     return None
 
 
-def _secrets(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> RunHook | None:
-    if not local.installed or remote.life is Dying or local.kind is not Kind.CONTINUE:
+def _secrets(at: Situation) -> RunHook | None:
+    if not at.local.installed or at.remote.life is Dying or at.local.kind is not Kind.CONTINUE:
         return None
-    for secret in remote.secrets_expired:
+    for secret in at.remote.secrets_expired:
         return _secret_hook("secret-expired", secret)
-    for secret in remote.secrets_rotate:
+    for secret in at.remote.secrets_rotate:
         return _secret_hook("secret-rotate", secret)
-    for secret in remote.secrets_changed:
-        if local.consumed_secrets.get(secret.id) != secret.revision:
+    for secret in at.remote.secrets_changed:
+        if at.local.consumed_secrets.get(secret.id) != secret.revision:
             return _secret_hook("secret-changed", secret)
-    for secret in remote.secrets_obsolete:
-        if secret.revision not in local.obsolete_secrets.get(secret.id, []):
+    for secret in at.remote.secrets_obsolete:
+        if secret.revision not in at.local.obsolete_secrets.get(secret.id, []):
             return _secret_hook("secret-remove", secret)
     return None
 
@@ -218,98 +222,98 @@ def _secret_hook(kind: str, secret: remote_module.SecretSnapshot) -> RunHook:
     return RunHook(Hook(kind, secret=secret.id, secret_revision=secret.revision, secret_label=secret.label))
 
 
-def _tasks(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation | None:
-    if local.kind is Kind.RUN_ACTION and local.task is not None:
-        if local.hook is not None:
+def _tasks(at: Situation) -> AgentOperation | None:
+    if at.local.kind is Kind.RUN_ACTION and at.local.task is not None:
+        if at.local.hook is not None:
             # As Juju's agents do it: the failed hook behind a task that was cut off is not retried but counted as done.
             # The task itself fails once nothing is in progress.
-            return SkipHook(local.hook)
-        return FailTask(local.task)
-    if remote.tasks and (local.kind is Kind.CONTINUE or local.in_error):
-        return RunTask(remote.tasks[0])
+            return SkipHook(at.local.hook)
+        return FailTask(at.local.task)
+    if at.remote.tasks and (at.local.kind is Kind.CONTINUE or at.local.in_error):
+        return RunTask(at.remote.tasks[0])
     return None
 
 
-def _commands(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> RunCommand | None:
-    return RunCommand(remote.commands[0]) if remote.commands else None
+def _commands(at: Situation) -> RunCommand | None:
+    return RunCommand(at.remote.commands[0]) if at.remote.commands else None
 
 
-def _storage(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation | None:
-    dying = [storage for storage in remote.storage if storage.life is not Alive or remote.life is Dying]
+def _storage(at: Situation) -> AgentOperation | None:
+    dying = [storage for storage in at.remote.storage if storage.life is not Alive or at.remote.life is Dying]
     for storage in dying:
-        if not local.storage.get(storage.id):
+        if not at.local.storage.get(storage.id):
             return DropStorage(storage.id)
-    install_queued = local.kind is Kind.RUN_HOOK and local.step is Step.QUEUED and not local.installed
-    if local.kind is not Kind.CONTINUE and not install_queued:
+    install_queued = at.local.kind is Kind.RUN_HOOK and at.local.step is Step.QUEUED and not at.local.installed
+    if at.local.kind is not Kind.CONTINUE and not install_queued:
         return None
     for storage in dying:
         return RunHook(Hook("storage-detaching", storage=storage.id))
-    pending = [storage for storage in remote.storage if not local.storage.get(storage.id)]
+    pending = [storage for storage in at.remote.storage if not at.local.storage.get(storage.id)]
     for storage in pending:
         if storage.attached:
             return RunHook(Hook("storage-attached", storage=storage.id))
-    return Wait() if pending and not local.installed else None
+    return Wait() if pending and not at.local.installed else None
 
 
-def charm_modified(local: UniterState, remote: remote_module.Remote) -> bool:
+def _charm_modified(at: Situation) -> bool:
     """Whether the unit's charm files, or its resources, are not those that the application should have."""
-    return local.charm_url != remote.charm_url or local.charm_modified_version != remote.charm_modified_version
+    return (
+        at.local.charm_url != at.remote.charm_url or at.local.charm_modified_version != at.remote.charm_modified_version
+    )
 
 
-def _hook_error(local: UniterState, memory: Memory, remote: remote_module.Remote) -> AgentOperation:
-    assert local.hook is not None
-    if remote.force_charm and charm_modified(local, remote):
-        return Deploy(remote.charm_url, upgrade=True)
-    if remote.resolved == "retry-hooks":
-        return RunHook(local.hook)
-    if remote.resolved == "no-hooks":
-        return SkipHook(local.hook, resolved=True)
-    if remote.retry_version > memory.retry_version:
-        return RunHook(local.hook)
+def _hook_error(at: Situation) -> AgentOperation:
+    assert at.local.hook is not None
+    if at.remote.force_charm and _charm_modified(at):
+        return Deploy(at.remote.charm_url, upgrade=True)
+    if at.remote.resolved == "retry-hooks":
+        return RunHook(at.local.hook)
+    if at.remote.resolved == "no-hooks":
+        return SkipHook(at.local.hook, resolved=True)
+    if at.remote.retry_version > at.memory.retry_version:
+        return RunHook(at.local.hook)
     return Wait()
 
 
-def _regular(
-    local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None
-) -> AgentOperation | None:
-    if remote.life is Dying:
-        return _teardown(local, memory, remote, chance)
-    if not local.installed and not local.started:
+def _regular(at: Situation) -> AgentOperation | None:
+    if at.remote.life is Dying:
+        return _teardown(at)
+    if not at.local.installed and not at.local.started:
         return RunHook(Hook("install"))
-    if charm_modified(local, remote):
-        return Deploy(remote.charm_url, upgrade=True)
-    seen = (local.config_hash, local.trust_hash, local.address_hash)
-    if seen != (remote.config_hash, remote.trust_hash, remote.address_hash):
+    if _charm_modified(at):
+        return Deploy(at.remote.charm_url, upgrade=True)
+    seen = (at.local.config_hash, at.local.trust_hash, at.local.address_hash)
+    if seen != (at.remote.config_hash, at.remote.trust_hash, at.remote.address_hash):
         return RunHook(Hook("config-changed"))
-    if (operation := _relations(local, remote, chance)) is not None:
+    if (operation := _relations(at)) is not None:
         return operation
-    if memory.update_status_version != remote.update_status_version:
+    if at.memory.update_status_version != at.remote.update_status_version:
         return RunHook(Hook("update-status"))
     return None
 
 
-def _teardown(local: UniterState, memory: Memory, remote: remote_module.Remote, chance: random.Random | None) -> AgentOperation:
-    if (operation := _relations(local, remote, chance)) is not None:
+def _teardown(at: Situation) -> AgentOperation:
+    if (operation := _relations(at)) is not None:
         return operation
-    if local.started and not local.stopped:
+    if at.local.started and not at.local.stopped:
         return RunHook(Hook("stop"))
-    if local.installed:
+    if at.local.installed:
         return RunHook(Hook("remove"))
     return Terminate()
 
 
-def _relations(local: UniterState, remote: remote_module.Remote, chance: random.Random | None) -> RunHook | None:
-    if local.kind is not Kind.CONTINUE:
+def _relations(at: Situation) -> RunHook | None:
+    if at.local.kind is not Kind.CONTINUE:
         return None
-    for relation in _shuffled(remote.relations, chance):
-        if relation.id in local.relations and (hook := _relation_hook(local, remote, relation)) is not None:
+    for relation in _shuffled(at):
+        if relation.id in at.local.relations and (hook := _relation_hook(at, relation)) is not None:
             return RunHook(hook)
     return None
 
 
-def _relation_hook(local: UniterState, remote: remote_module.Remote, relation: remote_module.RelationSnapshot) -> Hook | None:
-    state = local.relations[relation.id]
-    broken = remote.life is Dying or relation.life is not Alive
+def _relation_hook(at: Situation, relation: remote_module.RelationSnapshot) -> Hook | None:
+    state = at.local.relations[relation.id]
+    broken = at.remote.life is Dying or relation.life is not Alive
     members = {} if broken else relation.members
 
     def hook(kind: str, unit: str | None, version: int = 0, departing: str | None = None) -> Hook:
@@ -327,8 +331,8 @@ def _relation_hook(local: UniterState, remote: remote_module.Remote, relation: r
         return hook("relation-changed", state.changed_pending, members.get(state.changed_pending, 0))
     # Juju sorts units by name as text, so pg/10 comes before pg/2.
     for unit in sorted(set(state.members) - set(members)):
-        leaving = remote.life is not Alive or remote.application_life is not Alive
-        return hook("relation-departed", unit, state.members[unit], local.unit if leaving else unit)
+        leaving = at.remote.life is not Alive or at.remote.application_life is not Alive
+        return hook("relation-departed", unit, state.members[unit], at.local.unit if leaving else unit)
     if broken:
         return None if relation.peer else hook("relation-broken", None)
     for application, version in sorted(relation.applications.items()):
@@ -350,5 +354,3 @@ def describe(hook: Hook) -> str:
         revision = f"/{hook.secret_revision}" if hook.kind in ("secret-expired", "secret-remove") else ""
         return f" for secret:{hook.secret}{revision}"
     return ""
-
-

@@ -6,7 +6,7 @@ import typing
 
 import yaml
 
-from lab.controller import secrets, secrets_content
+from lab.controller import secrets_content
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -52,7 +52,7 @@ def _parsed(name: str, kind: str, text: str) -> typing.Any:
 def _check_secret(name: str, value: str) -> None:
     try:
         secrets_content.identifier(value)
-    except secrets.SecretError as error:
+    except ValueError as error:
         raise SettingError(f'option "{name}" expected secret, got "{value}"') from error
     if not value.startswith("secret:"):
         raise SettingError(f'option "{name}" expected secret, got "{value}"')
