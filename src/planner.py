@@ -118,9 +118,12 @@ def _look_after_cluster(known: facts.Facts) -> collections.abc.Iterator[AnyStep]
 
 
 def founded_cluster(known: facts.Facts) -> str | None:
-    """The system identifier of the cluster that the bootstrap unit has founded, once it says so."""
+    """The system identifier of the cluster that the bootstrap unit has founded, once it says so.
+
+    A unit that is both need not tell itself first: no event would follow.
+    """
     if known.bootstrap_unit == known.number:
-        return known.published_cluster_id
+        return known.machine.data.system_identifier if known.is_primary else known.published_cluster_id
     return next((peer.cluster_id for peer in known.peers if peer.number == known.bootstrap_unit), None)
 
 

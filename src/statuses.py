@@ -51,7 +51,7 @@ def _blocked(known: facts.Facts) -> Status | None:
 
 def _failed(known: facts.Facts, failure: str | None) -> Status | None:
     if known.machine.snap is None:
-        return Status(Level.WAITING, f"snapd does not answer: {known.machine.snap_error}; see `systemctl status snapd`")
+        return Status(Level.WAITING, f"{known.machine.snap_error}; see `systemctl status snapd`")
     return Status(Level.WAITING, f"{failure}; tried again at the next event") if failure else None
 
 

@@ -197,6 +197,9 @@ class RaftCluster:
             self.configuration = copy.deepcopy(alive[0].settings["bootstrap"]["dcs"])
         if self.primary is not None:
             self.leader_seen = self.world.now
+            if self.primary.state == "starting" and self.primary.data is not None:
+                # It has come back before its lock has expired.
+                self._lead(self.primary)
         elif self.leader is None or self.world.now - self.leader_seen > TTL_SECONDS:
             self._elect(alive)
         self._follow()

@@ -29,6 +29,7 @@ from scenario import state as scenario_state
 import charm
 import leaving
 import observer
+import refresh
 import switchover
 from workload import files, watch
 
@@ -643,6 +644,7 @@ def _at_home(unit: Unit) -> collections.abc.Iterator[None]:
             mock.patch.object(watch, "ROOT", owner),
             mock.patch.object(watch, "systemd", _Systemd(machine)),
             mock.patch.object(leaving, "time", time),
+            mock.patch.object(refresh, "time", time),
             mock.patch.object(switchover, "time", time),
             mock.patch("platform.machine", lambda: machine.architecture),
             # Nothing here has to survive a power failure.

@@ -103,6 +103,11 @@ def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]
         ),
         pytest.param(
             known.settled(cluster_id=None, published_cluster_id=None),
+            (Step.CONFIGURE, Step.PUBLISH_CLUSTER, Step.RECORD_CLUSTER),
+            id="the founder runs and is the leader",
+        ),
+        pytest.param(
+            known.settled(cluster_id=None, published_cluster_id=None, leader=False),
             (Step.CONFIGURE, Step.PUBLISH_CLUSTER),
             id="the founder runs",
         ),
