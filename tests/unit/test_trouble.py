@@ -1,0 +1,417 @@
+"""Bad input and bad luck: a clear status, nothing lost, and all is well again once the cause has gone."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import typing
+
+import pytest
+from workload import datadir
+
+from tests.fakes import juju, world
+from tests.unit.conftest import Deployed
+
+ROOM = 10 * 1024**3
+
+
+def status(on: juju.Application, number: int = 0) -> tuple[str, str]:
+    return on.units[number].status.name, on.units[number].message
+
+
+# Machines on which it cannot run
+
+
+def test_unsupported_architecture(on: juju.Application) -> None:
+    on.deploy(1, architecture="riscv64")
+    on.settle()
+    text = "Unsupported architecture; deploy with --constraints arch=amd64 or arch=arm64"
+    assert status(on) == ("blocked", text)
+    assert (on.status.name, on.status.message) == ("blocked", text)
+    assert on.units[0].machine.installs == []
+    assert on.units[0].failures == []
+
+
+def test_arm(on: juju.Application) -> None:
+    on.deploy(1, architecture="aarch64")
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert on.units[0].machine.installs == ["365"]
+
+
+def test_the_store_is_not_reachable(on: juju.Application) -> None:
+    on.deploy(1, store_reachable=False)
+    on.run(60)
+    assert status(on) == (
+        "waiting",
+        "Failed to install the snap: cannot reach the store; tried again at the next event",
+    )
+    assert on.units[0].failures == []
+    # Nobody has to do anything once it is.
+    on.units[0].machine.store_reachable = True
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_snapd_does_not_answer_at_first(on: juju.Application) -> None:
+    on.deploy(1, snapd_running=False)
+    on.run(60)
+    assert on.units[0].machine.installs == []
+    on.units[0].machine.snapd_running = True
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_snapd_stops_answering(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.units[1].machine.snapd_running = False
+    on.update_status()
+    on.run(30)
+    # PostgreSQL serves all the same.
+    assert on.world.raft.has_quorum()
+    assert len(on.world.raft.alive()) == 3
+    on.units[1].machine.snapd_running = True
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_a_storage_is_missing(on: juju.Application) -> None:
+    on.deploy(1)
+    on.units[0].storages.discard("logs")
+    on.units[0].queue.remove(juju.Event("storage-attached", storage="logs"))
+    on.settle()
+    assert status(on) == ("blocked", "Storage missing: logs; attach with `juju attach-storage`")
+    assert on.status.name == "blocked"
+    assert on.units[0].machine.installs == []
+    on.units[0].storages.add("logs")
+    on.units[0].queue_once(juju.Event("storage-attached", storage="logs"))
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_a_storage_is_full_before_the_start(on: juju.Application) -> None:
+    on.deploy(1, free={**dict.fromkeys(world.STORAGES, ROOM), "data": 100})
+    on.settle()
+    assert status(on) == ("blocked", "Storage full: data; make room or attach a larger one")
+    on.units[0].machine.free["data"] = ROOM
+    on.update_status()
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_a_storage_fills_up(deployed: Deployed) -> None:
+    on = deployed(1)
+    on.units[0].machine.free["logs"] = 100
+    on.update_status()
+    on.settle()
+    assert status(on) == ("active", "Primary; storage nearly full: logs")
+    assert on.units[0].act("pre-refresh-check").failure == (
+        "Charm is not ready for refresh. Pre-refresh check failed: Storage nearly full: logs"
+    )
+
+
+def test_a_port_is_taken(on: juju.Application) -> None:
+    on.deploy(1, ports_taken={8008})
+    on.settle()
+    assert status(on) == (
+        "blocked",
+        "Port 8008 is taken by another program; find it with `ss -ltnp 'sport = :8008'`",
+    )
+    on.units[0].machine.ports_taken.clear()
+    on.update_status()
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_clocks_differ(deployed: Deployed) -> None:
+    on = deployed(3)
+    standby = next(unit for unit in on.units.values() if unit is not on.primary)
+    standby.machine.clock_offset = -42.0
+    on.update_status()
+    on.settle()
+    assert standby.message == "Synchronous standby; Clock differs by 42 s from other units; check `timedatectl`"
+    on.elect(standby.number)
+    assert standby.act("pre-refresh-check").failure == (
+        "Charm is not ready for refresh. Pre-refresh check failed: Clock differs by 42 s; check timedatectl"
+    )
+
+
+def test_no_address_yet(on: juju.Application) -> None:
+    on.deploy(1, address=None)
+    on.settle()
+    assert status(on) == ("waiting", "Waiting for an address")
+    on.move(0, "10.0.0.5")
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_postgresql_refuses_statements(deployed: Deployed) -> None:
+    on = deployed(1)
+    on.units[0].machine.sql_fault = True
+    on.update_status()
+    on.settle()
+    # Patroni says that it runs.
+    assert on.units[0].failures == []
+    assert "PostgreSQL cannot be asked" in "\n".join(on.juju_log)
+
+
+# Configuration
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("synchronous-node-count", "lots", "all, majority, 0 to 8"),
+        ("synchronous-node-count", "9", "all, majority, 0 to 8"),
+        ("synchronous-node-count", "-1", "all, majority, 0 to 8"),
+        ("profile", "huge", "production, testing"),
+    ],
+)
+def test_a_wrong_option(deployed: Deployed, option: str, value: str, allowed: str) -> None:
+    on = deployed(3)
+    before = {number: unit.machine.settings() for number, unit in on.units.items()}
+    good = on.world.raft.configuration
+    on.config[option] = value
+    on.set_config()
+    on.settle()
+    text = f"{option}: {value!r} is not allowed ({allowed}); set with `juju config`"
+    assert {(unit.status.name, unit.message) for unit in on.units.values()} == {("blocked", text)}
+    assert (on.status.name, on.status.message) == ("blocked", text)
+    assert {number: unit.machine.settings() for number, unit in on.units.items()} == before
+    assert on.world.raft.configuration == good
+    assert len(on.world.raft.alive()) == 3
+    del on.config[option]
+    on.set_config()
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_a_wrong_pause_option(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="seldom")
+    on.settle()
+    assert on.status.name == "blocked"
+    assert "pause-after-unit-refresh" in on.status.message
+    on.set_config(pause_after_unit_refresh="all")
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_a_wrong_option_at_deployment(on: juju.Application) -> None:
+    on.config["profile"] = "huge"
+    on.deploy(2)
+    on.settle()
+    assert {unit.status.name for unit in on.units.values()} == {"blocked"}
+    on.set_config(profile="testing")
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert on.units[0].machine.settings()["postgresql"]["parameters"]["shared_buffers"] == "128MB"
+
+
+@pytest.mark.parametrize(
+    ("value", "mode", "count"), [("0", False, 1), ("1", True, 1), ("majority", True, 1), ("all", True, 2), ("8", True, 2)]
+)
+def test_synchronous_node_count(deployed: Deployed, value: str, mode: bool, count: int) -> None:
+    on = deployed(3)
+    on.set_config(synchronous_node_count=value)
+    on.settle()
+    configuration = on.world.raft.configuration
+    assert configuration is not None
+    assert (configuration["synchronous_mode"], configuration["synchronous_node_count"]) == (mode, count)
+    assert on.are_active(), on.summary()
+
+
+def test_the_profile_is_a_reload(deployed: Deployed) -> None:
+    on = deployed(1)
+    assert on.units[0].machine.settings()["postgresql"]["parameters"]["shared_buffers"] == "2048MB"
+    on.set_config(profile="testing")
+    on.settle()
+    process = on.units[0].machine.patroni
+    assert process is not None
+    # Patroni itself has read it, and was not stopped.
+    assert process.settings["postgresql"]["parameters"]["shared_buffers"] == "128MB"
+    assert on.units[0].machine.stops == 0
+
+
+# Storages that hold something already
+
+
+def removed(on: juju.Application, keep: pathlib.Path) -> tuple[list[pathlib.Path], str]:
+    """Remove the application; its kept storages, and the cluster's identity."""
+    identifier = on.world.raft.system_identifier
+    machines = [unit.machine for unit in on.units.values()]
+    on.remove()
+    on.settle()
+    assert identifier is not None
+    for machine in machines:
+        machine.up = False
+    return [machine.take_storage(keep / machine.name) for machine in machines], identifier
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_kept_storage_of_an_earlier_deployment(deployed: Deployed, tmp_path: pathlib.Path, count: int) -> None:
+    on = deployed(count)
+    (storage, *_), identifier = removed(on, tmp_path)
+    written = on.world.databases[identifier].acknowledged
+    assert written > 0
+    on.world.directory = tmp_path
+    new = juju.Application(on.world, on.charm)
+    new.add_unit(storage)
+    new.settle()
+    assert new.are_active(), new.summary()
+    assert new.world.raft.system_identifier == identifier
+    process = new.units[0].machine.patroni
+    assert process is not None
+    assert process.data is not None
+    assert process.data.position >= written
+    # The passwords are new ones.
+    database = new.world.raft.database
+    settings = new.units[0].machine.settings()["postgresql"]["authentication"]
+    assert all(database.accepts(user["username"], user["password"]) for user in settings.values())
+    assert database.attributes == {
+        "operator": "SUPERUSER LOGIN",
+        "replication": "REPLICATION LOGIN",
+        "rewind": "LOGIN",
+    }
+    assert len(database.functions) == 4
+    new.deploy(2)
+    new.settle()
+    assert new.are_active(), new.summary()
+    assert len(new.world.raft.members) == 3
+
+
+def test_kept_storage_of_the_same_cluster_on_a_new_unit(deployed: Deployed, tmp_path: pathlib.Path) -> None:
+    on = deployed(3)
+    going = next(unit for unit in on.units.values() if unit is not on.primary)
+    on.remove_unit(going.number)
+    on.settle()
+    storage = going.machine.take_storage(tmp_path / "kept")
+    going.machine.up = False
+    on.add_unit(storage)
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert len(on.world.raft.alive()) == 3
+
+
+def prepared(
+    on: juju.Application, tmp_path: pathlib.Path, prepare: typing.Callable[[world.Machine], None]
+) -> pathlib.Path:
+    machine = on.world.machine("elsewhere", "10.9.9.9")
+    prepare(machine)
+    machine.up = False
+    return machine.take_storage(tmp_path / "foreign")
+
+
+def another_cluster(machine: world.Machine) -> None:
+    machine.put_data("42")
+
+
+def another_version(machine: world.Machine) -> None:
+    machine.put_data("42", "14")
+
+
+def garbage(machine: world.Machine) -> None:
+    machine.paths.data_directory.mkdir(parents=True)
+    (machine.paths.data_directory / "holiday.jpg").write_bytes(b"\x00")
+
+
+def files_below(directory: pathlib.Path) -> set[tuple[pathlib.Path, bytes]]:
+    return {(path.relative_to(directory), path.read_bytes()) for path in directory.rglob("*") if path.is_file()}
+
+
+VERSION_TEXT = "Storage data holds PostgreSQL 14, this charm runs 16; attach another storage"
+GARBAGE_TEXT = "Storage data holds files that are no database cluster; attach another storage"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "text"),
+    [
+        (another_cluster, "Storage data is of cluster 42, not {identifier}; attach another storage"),
+        (another_version, VERSION_TEXT),
+        (garbage, GARBAGE_TEXT),
+    ],
+)
+def test_a_new_unit_with_the_data_of_something_else(
+    deployed: Deployed, tmp_path: pathlib.Path, prepare: typing.Callable[[world.Machine], None], text: str
+) -> None:
+    on = deployed(1)
+    storage = prepared(on, tmp_path, prepare)
+    unit = on.add_unit(storage)
+    on.settle()
+    expected = text.format(identifier=on.world.raft.system_identifier)
+    assert (unit.status.name, unit.message) == ("blocked", expected)
+    assert unit.machine.installs == []
+    # The others go on, and the files are as they were.
+    assert on.units[0].status.name == "active"
+    assert files_below(unit.machine.paths.data_storage) == files_below(storage / "data")
+
+
+@pytest.mark.parametrize(("prepare", "text"), [(another_version, VERSION_TEXT), (garbage, GARBAGE_TEXT)])
+def test_the_first_unit_with_data_that_it_cannot_use(
+    on: juju.Application, tmp_path: pathlib.Path, prepare: typing.Callable[[world.Machine], None], text: str
+) -> None:
+    on.add_unit(prepared(on, tmp_path, prepare))
+    on.settle()
+    assert status(on) == ("blocked", text)
+    assert (on.status.name, on.status.message) == ("blocked", text)
+    assert on.units[0].machine.installs == []
+
+
+def test_data_on_a_unit_that_does_not_found(on: juju.Application, tmp_path: pathlib.Path) -> None:
+    on.add_unit()
+    on.add_unit(prepared(on, tmp_path, another_cluster))
+    on.settle()
+    assert status(on, 0) == ("active", "Primary")
+    assert status(on, 1)[0] == "blocked"
+    assert on.units[1].machine.inspect() == datadir.DataDirectory(datadir.Content.CLUSTER, "42", "16")
+
+
+# Errors of one unit
+
+
+def test_a_unit_in_error_blocks_nobody(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.add_unit(snapd_running=False)
+    on.run(200)
+    assert on.units[3].failures
+    assert [on.units[number].status.name for number in range(3)] == ["active"] * 3
+    # It does not keep others from joining either, once it has met them.
+    on.units[3].machine.snapd_running = True
+    on.units[3].machine.store_reachable = False
+    on.add_unit()
+    on.run(300)
+    assert on.units[3].status.name == "waiting"
+    assert on.units[4].status.name == "active", on.summary()
+    on.units[3].machine.store_reachable = True
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_a_cluster_that_was_lost_is_not_founded_anew(deployed: Deployed) -> None:
+    on = deployed(3)
+    identifier = on.world.raft.system_identifier
+    for unit in on.units.values():
+        unit.machine.crash()
+    on.world.advance(30)
+    # One of them comes back with nothing.
+    empty = on.units[1].machine
+    shutil.rmtree(empty.paths.data_directory)
+    shutil.rmtree(empty.paths.raft_directory)
+    empty.enabled = False
+    on.reboot(1)
+    on.run(120)
+    assert empty.data is None
+    for number in (0, 2):
+        on.reboot(number)
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert on.world.raft.system_identifier == identifier
+
+
+def test_another_leader_in_a_running_cluster(deployed: Deployed) -> None:
+    on = deployed(3)
+    before = on.passwords()
+    on.elect(2)
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert on.passwords() == before
