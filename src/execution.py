@@ -98,8 +98,22 @@ class Executor:
         self._workload.snap.install(refresh.pinned_revision)
 
     def _configure(self) -> None:
-        if self._workload.configure(self._settings()) and self._known.machine.patroni_running:
-            self._client().reload()
+        if not self._known.machine.patroni_running:
+            self._workload.configure(self._settings())
+            return
+        client = self._client()
+        if not client.answers():
+            # It starts, and can neither be told of a change nor be trusted to have read it. The observer tells when.
+            return
+        before = self._workload.configuration_text()
+        if not self._workload.configure(self._settings()):
+            return
+        try:
+            client.reload()
+        except patroni.PatroniError:
+            # What is on disk must not claim what Patroni was not told: so the next event sees the difference again.
+            self._workload.restore_configuration(before)
+            raise
 
     def _move(self) -> None:
         """Follow a new address: Raft knows nodes by address, so this one leaves with the old and joins with the new."""

@@ -101,14 +101,17 @@ def _is_full(free: int | None) -> bool:
 
 
 def _cluster(known: facts.Facts, workload: machine.Workload) -> cluster.ClusterView | None:
-    """This unit's own view if it is a member; another's if it still has to become one."""
+    """This unit's own view; another's where this one is no member yet, or sees no primary, as while it starts."""
+    own = None
     if known.machine.patroni_running and known.machine.address:
-        return workload.patroni(known.machine.address).cluster()
+        own = workload.patroni(known.machine.address).cluster()
+        if own is not None and own.primary is not None:
+            return own
     for address in sorted(known.peer_addresses) if known.cluster_id else ():
         view = workload.patroni(address).cluster()
-        if view is not None:
+        if view is not None and (own is None or view.primary is not None):
             return view
-    return None
+    return own
 
 
 def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:

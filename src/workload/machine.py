@@ -99,6 +99,15 @@ class Workload:
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
         return files.ensure_file(self.paths.patroni_configuration, content, owner, 0o600)
 
+    def configuration_text(self) -> str:
+        """Patroni's configuration as it is on disk; it holds passwords."""
+        return self.paths.patroni_configuration.read_text() if self.paths.patroni_configuration.exists() else ""
+
+    def restore_configuration(self, text: str) -> None:
+        """Put an earlier configuration back."""
+        owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
+        files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
+
     def configured(self) -> Configured:
         """What Patroni's configuration on disk says of Raft; empty where there is none."""
         try:

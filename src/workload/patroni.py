@@ -20,6 +20,10 @@ class PatroniError(Exception):
     """Patroni refused a request, or could not be reached. The text never holds a password."""
 
 
+class PatroniUnreachable(PatroniError):
+    """Patroni's REST API does not answer at all."""
+
+
 class Client:
     """Talks to the Patroni of one address. Reading needs no password; changing does."""
 
@@ -27,6 +31,16 @@ class Client:
         self._address = address
         self._password = password
         self._port = port
+
+    def answers(self) -> bool:
+        """Whether the REST API is up, whatever the state of the cluster."""
+        try:
+            self._request("GET", "/liveness")
+        except PatroniUnreachable:
+            return False
+        except PatroniError:
+            pass
+        return True
 
     def cluster(self) -> cluster.ClusterView | None:
         """The cluster as this member sees it; None where Patroni does not answer or knows of no cluster."""
@@ -71,7 +85,7 @@ class Client:
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            raise PatroniError(f"Patroni at {self._address} does not answer: {error}") from error
+            raise PatroniUnreachable(f"Patroni at {self._address} does not answer: {error}") from error
         finally:
             connection.close()
         if response.status >= 300:
