@@ -236,8 +236,18 @@ class Invocation:
 
         Raises:
             client.RemoteError: The controller refused.
+            CommandError: There is no such model.
         """
-        return self.client.call(method, model=self.model, **params)
+        return self.call_in(self.model, method, **params)
+
+    def call_in(self, model: str, method: str, **params: typing.Any) -> typing.Any:
+        """Ask the controller for something in a model of this name or UUID; raises as `call` does."""
+        try:
+            return self.client.call(method, model=model, **params)
+        except client.RemoteError as error:
+            if error.code != "model not found":
+                raise
+            raise CommandError(f"model {self.controller['name']}:admin/{model} not found") from error
 
     # The terminal
 

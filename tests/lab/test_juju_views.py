@@ -361,7 +361,7 @@ def test_machines(run: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("status -m nothing", 'model "nothing" not found'),
+        ("status -m nothing", "model lab:admin/nothing not found"),
         ("status -m other:prod", "controller other not found"),
         ("show-unit pg/9", 'unit "pg/9" not found'),
         ("show-application nothing", 'application "nothing" not found'),

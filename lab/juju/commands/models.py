@@ -114,7 +114,7 @@ def show_model(invocation: command.Invocation) -> None:
     """Show one model."""
     invocation.at_most(1)
     name = invocation.model_of(invocation.arguments[0]) if invocation.arguments else invocation.model
-    model = times.localize(invocation.client.call("show_model", model=name))
+    model = times.localize(invocation.call_in(name, "show_model"))
     model.pop("unit-count", None)
     invocation.show({model["short-name"]: model})
 
@@ -148,7 +148,7 @@ def destroy_model(invocation: command.Invocation) -> None:
     if options.on("no-wait") and not options.on("force"):
         raise command.CommandError("--no-wait without --force not valid")
     name = invocation.model_of(invocation.arguments[0])
-    details = invocation.client.call("show_model", model=name)
+    details = invocation.call_in(name, "show_model")
     name = details["short-name"]
     _check_storage(invocation, name)
     if invocation.prompts:
@@ -170,7 +170,7 @@ def destroy_model(invocation: command.Invocation) -> None:
 def _check_storage(invocation: command.Invocation, name: str) -> None:
     if invocation.options.on("destroy-storage") or invocation.options.on("release-storage"):
         return
-    stored = invocation.client.call("storage", model=name).get("storage", {})
+    stored = invocation.call_in(name, "storage").get("storage", {})
     persistent = [identifier for identifier, instance in stored.items() if instance["persistent"]]
     if persistent:
         count = f"{len(persistent)} filesystem{'s' if len(persistent) > 1 else ''}"
@@ -182,7 +182,7 @@ def _check_storage(invocation: command.Invocation, name: str) -> None:
 
 
 def _warn(invocation: command.Invocation, name: str) -> None:
-    status = invocation.client.call("status", model=name)
+    status = invocation.call_in(name, "status")
     invocation.warn(
         f'This command will destroy the "{name}" model and affect the following resources. It cannot be stopped.'
     )
@@ -202,7 +202,7 @@ def _wait_until_gone(invocation: command.Invocation, uuid: str) -> None:
         try:
             status = invocation.client.call("status", model=uuid, storage=False)
         except client.RemoteError as error:
-            if "not found" not in error.code:
+            if error.code != "model not found":
                 raise
             invocation.inform("Model destroyed.")
             return
@@ -238,7 +238,7 @@ def switch(invocation: command.Invocation) -> None:
         invocation.inform(f"{before} (no change)")
         return
     name = invocation.model_of(wanted)
-    details = invocation.client.call("show_model", model=name)
+    details = invocation.call_in(name, "show_model")
     after = f"{controller}:admin/{details['short-name']}"
     if before == after:
         invocation.inform(f"{before} (no change)")
