@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import typing
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,9 @@ import pytest
 from lab import commands, namespaces, settings
 from lab.image import gold
 from lab.machines import nspawn
+
+if typing.TYPE_CHECKING:
+    import engine_world
 
 INSIDE = "LAB_TESTS_INSIDE"
 
@@ -123,3 +127,14 @@ def _shared(machines: nspawn.Machines, name: str) -> nspawn.NspawnMachine | None
     made = machines.get(name) if name in machines.names() else machines.create(name)
     made.start()
     return made
+
+
+@pytest.fixture
+def world(tmp_path: pathlib.Path) -> Iterator[engine_world.World]:
+    """A controller that the test drives itself."""
+    import engine_world
+
+    made = engine_world.World(tmp_path)
+    yield made
+    made.engine.close()
+    made.store.close()
