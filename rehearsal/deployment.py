@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import pathlib
 import re
@@ -115,11 +116,13 @@ class Deployment:
 
     def revisions(self) -> dict[str, str]:
         """Return the workload snap's revision on each unit, as snapd tells it, in the order of the units' numbers."""
-        found: dict[str, str] = {}
-        for unit in sorted(self.status().apps[self.application].units, key=number):
-            listed = self.juju.exec("snap", "list", SNAP, unit=unit, wait=60).stdout.splitlines()
-            found[unit] = listed[-1].split()[2]
-        return found
+        units = sorted(self.status().apps[self.application].units, key=number)
+        with concurrent.futures.ThreadPoolExecutor() as executor:
+            return dict(zip(units, executor.map(self._revision, units), strict=True))
+
+    def _revision(self, unit: str) -> str:
+        # Not with `juju exec`, which would wait for the unit's hooks.
+        return self.juju.ssh(unit, "snap", "list", SNAP).splitlines()[-1].split()[2]
 
     def passwords(self) -> dict[str, str]:
         """Return the passwords of the administrator and of the replication user from the application's secret.
