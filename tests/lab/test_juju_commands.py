@@ -457,6 +457,37 @@ def test_one_failure_does_not_stop_the_others(lab: juju_support.CannedController
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("line", "method", "err"),
+    [
+        ("remove-application a b --no-prompt", "remove_application", "ERROR removing application a failed: no\n"),
+        ("remove-machine 1 2 --no-prompt", "remove_machine", "ERROR removing machine 1 failed: no\n"),
+        (
+            "add-storage pg/0 a=1 b=1",
+            "add_storage",
+            'failed to add storage "a" to pg/0: no\nadded storage b/1 to pg/0\n',
+        ),
+        ("attach-storage pg/0 a/1 b/1", "attach_storage", "failed to attach a/1 to pg/0: no\nattaching b/1 to pg/0\n"),
+        ("detach-storage a/1 b/1", "detach_storage", "failed to detach a/1: no\ndetaching b/1\n"),
+        ("remove-storage a/1 b/1", "remove_storage", "failed to remove a/1: no\nremoving b/1\n"),
+    ],
+)
+def test_a_partial_failure_is_a_failure(
+    lab: juju_support.CannedController, run: Run, line: str, method: str, err: str
+) -> None:
+    answers = iter([juju_support.Refusal("bad request", "no"), ["b/1"] if method == "add_storage" else {}])
+
+    def answer(**_: typing.Any) -> typing.Any:
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    lab.answers[method] = answer
+    result = run(line)
+    assert (result.status, result.err) == (1, err)
+
+
 def test_destroy_model_asks_for_the_name_and_waits(
     lab: juju_support.CannedController, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -714,6 +745,30 @@ def test_no_controller(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.Mon
     assert result.status == 1
     assert result.err.startswith(f"ERROR cannot reach the controller at {tmp_path}/controller.socket")
     assert "lab up" in result.err
+
+
+def test_without_juju_data_the_labs_settings_say_where_it_is(
+    run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    canned = juju_support.CannedController(tmp_path / "other")
+    canned.answers["expose"] = None
+    monkeypatch.delenv("JUJU_DATA", raising=False)
+    monkeypatch.setenv("LAB_STATE", str(tmp_path))
+    monkeypatch.setenv("LAB_NAME", "other")
+    assert run("expose pg -m x").status == 0
+    canned.close()
+
+
+def test_a_socket_deep_below(run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("long" * 30)
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    canned = juju_support.CannedController(pathlib.Path())
+    canned.answers["expose"] = None
+    monkeypatch.setenv("JUJU_DATA", str(deep / "juju"))
+    assert run("expose pg -m x").status == 0
+    canned.close()
 
 
 # Help and the rest
