@@ -76,10 +76,12 @@ def wait_until(condition: str, machine: nspawn.NspawnMachine, seconds: float = 6
 
 
 @pytest.fixture
-def host(machine: nspawn.NspawnMachine | None, running_lab: settings.Settings) -> Iterator[nspawn.NspawnMachine | None]:
+def host(
+    own_machine: nspawn.NspawnMachine | None, running_lab: settings.Settings
+) -> Iterator[nspawn.NspawnMachine | None]:
     """A machine whose store has the lab's snaps and no faults."""
     store.ensure(running_lab)
-    yield machine
+    yield own_machine
     store.set_faults(running_lab.store, [])
 
 
