@@ -158,6 +158,9 @@ class PostgresqlCharm(ops.CharmBase):
         steps = planner.plan(known)
         executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit)
         failure = executor.run(steps)
+        if not known.leaving and not planner.STANDING.issuperset(steps):
+            # The statuses tell what is, not what was before the steps: maybe no event follows.
+            known = self._observe(None)
         status = self._report(known, failure)
         self._watch(known, settled=status.level is statuses.Level.ACTIVE)
 

@@ -20,6 +20,9 @@ import problems
 from steps import AnyStep, ChangeMembership, HandOver, Step
 from workload import cluster, configuration, datadir
 
+# Steps of every hook of a settled unit, which mostly change nothing.
+STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.CONFIGURE})
+
 
 def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
     """The steps that are due and allowed now, in order."""
