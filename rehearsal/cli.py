@@ -19,6 +19,8 @@ from rehearsal import charms, deployment, load, progress, rehearse, report
 
 TREE = load.TREE
 MODEL = "rehearsal"
+LINE = 120
+"""Characters in a line where no terminal says how many there are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # SIGTERM is to leave as little behind as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = rich.console.Console(highlight=False)
+    if not console.is_terminal:
+        console = rich.console.Console(highlight=False, width=LINE)
     use_lab_commands()
     with progress.Progress(console, options.application) as shown:
         try:

@@ -120,7 +120,7 @@ def _row(step: Step, recorded: history.History, lost: set[int] | None) -> Row:
 def table(result: Result) -> rich.table.Table:
     """Return the rows as they are shown to people."""
     shown = rich.table.Table(box=rich.box.SIMPLE, show_footer=True)
-    shown.add_column("Step", "Total")
+    shown.add_column("Step", "Total", no_wrap=True)
     shown.add_column("Seconds", f"{sum(row.seconds for row in result.rows):.1f}", justify="right")
     for heading, key, style in [
         ("Longest write gap", "longest_gap", "{:.2f} s"),
@@ -131,7 +131,7 @@ def table(result: Result) -> rich.table.Table:
         values = [value for row in result.rows if (value := getattr(row, key)) is not None]
         total = (max if key == "longest_gap" else sum)(values) if values else None
         shown.add_column(heading, "-" if total is None else style.format(total), justify="right")
-    shown.add_column("Revisions")
+    shown.add_column("Revisions", no_wrap=True)
     for row in result.rows:
         gap = "-" if row.longest_gap is None else f"{row.longest_gap:.2f} s"
         counts = ["-" if n is None else str(n) for n in (row.acknowledged, row.lost, row.switchovers)]
