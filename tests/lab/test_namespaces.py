@@ -205,13 +205,22 @@ def test_another_labs_command_clears_what_a_killed_one_left(lab_settings, short_
 
 
 def test_a_recycled_process_identifier_is_not_taken_for_a_lab(lab_settings):
-    lab = namespaces.up(lab_settings)
+    namespaces.up(lab_settings)
     described = json.loads(lab_settings.description.read_text())
     namespaces.down(lab_settings)
     lab_settings.state.mkdir(parents=True)
-    for wrong in ({"started": lab.started + 1}, {"host_boot_id": "of the last boot"}):
-        lab_settings.description.write_text(json.dumps(described | {"pid": os.getpid()} | wrong))
-        assert namespaces.find(lab_settings) is None
+    other = subprocess.Popen(["sleep", "1000"])
+    try:
+        started = namespaces._started(other.pid)
+        for wrong in ({"started": started + 1}, {"host_boot_id": "of the last boot"}):
+            own = described | {"pid": other.pid, "started": started} | wrong
+            lab_settings.description.write_text(json.dumps(own))
+            assert namespaces.find(lab_settings) is None
+            assert namespaces.down(lab_settings, keep=True) is False
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_lab_that_cannot_start_says_why_and_leaves_nothing(lab_settings, monkeypatch):
