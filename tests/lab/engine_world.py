@@ -24,7 +24,7 @@ unit=${JUJU_UNIT_NAME%/*}-${JUJU_UNIT_NAME#*/}
 echo "$JUJU_UNIT_NAME $name|$JUJU_REMOTE_UNIT|$JUJU_DEPARTING_UNIT|$JUJU_REMOTE_APP" >>WORLD/trace
 export -p >"WORLD/environment-$unit-$name"
 for script in "WORLD/scripts/$name" "WORLD/scripts/$unit-$name"; do
-    if [ -f "$script" ]; then . "$script"; fi
+    if [ -f "$script" ]; then . "$script" || exit $?; fi
 done
 """
 

@@ -165,7 +165,9 @@ def test_a_successful_hook_commits(world: World) -> None:
 
 def test_a_commit_that_is_refused_fails_the_hook(world: World) -> None:
     world.deploy(world.charm(peers=PEERS))
-    world.script("config-changed", "relation-set -r peers:0 a=1; relation-set -r peers:0 --app b=2; touch at; sleep 0.2")
+    world.script(
+        "config-changed", "relation-set -r peers:0 a=1; relation-set -r peers:0 --app b=2; touch at; sleep 0.2"
+    )
     world.change_config()
     lease = world.store.query("SELECT 1 FROM leases")
     assert lease
