@@ -27,6 +27,7 @@ class Daemon:
         self.requests: list[tuple[str, str, typing.Any]] = []  # method, path, body or form
         self.callers: list[tuple[int, int]] = []
         self.outcome = "Done"  # what becomes of the next change
+        self.refuses = False  # every request that changes something, without reading it
         handler = type("Handler", (_Handler,), {"daemon": self})
         self._server = _Server(typing.cast("tuple[str, int]", str(self.socket)), handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -141,6 +142,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer({"path": self.path})
 
     def do_POST(self) -> None:
+        if self.daemon.refuses:
+            self._error(403, "login-required", "access denied")
+            self.close_connection = True
+            return
         raw = self._body()
         content_type = self.headers["Content-Type"] or ""
         if content_type.startswith("multipart/form-data"):

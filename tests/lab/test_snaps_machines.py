@@ -71,7 +71,7 @@ def wait_until(condition: str, machine: nspawn.NspawnMachine, seconds: float = 6
     deadline = time.monotonic() + seconds
     while attempt(machine, "sh", "-c", condition).returncode:
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds} s: {condition}\n{run(machine, 'journalctl', '-n50', '--no-pager')}")
+            pytest.fail(f"not within {seconds} s: {condition}\n{run(machine, 'journalctl', '-n20', '--no-pager')}")
         time.sleep(0.2)
 
 
@@ -217,7 +217,7 @@ for revision in ("{OLD}", "{NEW}", "{OLD}"):
     postgresql = snap.SnapCache()["{NAME}"]
     seen.append([postgresql.revision, postgresql.channel, postgresql.held, postgresql.version])
 postgresql.start(["patroni"], enable=True)
-seen.append(postgresql.services["patroni"]["enabled"])
+seen.append(snap.SnapCache()["{NAME}"].services["patroni"]["enabled"])
 try:
     snap.add("{NAME}", revision="999")
 except snap.SnapError as error:

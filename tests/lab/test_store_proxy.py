@@ -438,6 +438,13 @@ def test_the_missing_file_of_a_revision_is_named(machine: Machine) -> None:
     assert "charmed-postgresql_366.snap" in answer.result["message"]
 
 
+def test_a_refusal_in_the_middle_of_the_upload_reaches_the_client(machine: Machine) -> None:
+    (machine.store / f"{NAME}_366.snap").write_bytes(bytes(10_000_000))
+    machine.snapd.refuses = True
+    answer = machine.post(NAME, action="install", revision="366")
+    assert (answer.status, answer.kind) == (403, "login-required")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user's identity, which only root may")
 def test_snapd_sees_who_calls(machine: Machine) -> None:
     machine.directory.chmod(0o755)

@@ -76,8 +76,7 @@ class Relay(http.server.BaseHTTPRequestHandler):
         elif body is None and (length := int(self.headers.get("Content-Length") or 0)):
             body, headers["Content-Length"] = self.body(), str(length)
         try:
-            connection.request(self.command, path or self.path, body, headers, encode_chunked=chunked)
-            answer = connection.getresponse()
+            answer = connection.exchange(self.command, path or self.path, body, headers, chunked)
             if rewrite is not None and (answer.getheader("Content-Type") or "").startswith("application/json"):
                 content = json.loads(answer.read())
                 rewrite(answer.status, content)

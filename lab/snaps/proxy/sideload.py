@@ -58,8 +58,7 @@ def send(daemon: snapd.Snapd, form: Form, caller: snapd.Caller) -> str:
     """
     connection = snapd.Connection(daemon.path, caller)
     try:
-        connection.request("POST", "/v2/snaps", form.blocks(), form.headers)
-        response = connection.getresponse()
+        response = connection.exchange("POST", "/v2/snaps", form.blocks(), form.headers)
         answer = json.loads(response.read())
     finally:
         connection.close()

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 # System calls by number, since the C library's functions of these names change all threads of the process.
@@ -72,6 +72,19 @@ class Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         with _acting_as(self._caller):
             self.sock.connect(str(self._path))
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None,
+        headers: Mapping[str, str],
+        chunked: bool = False,
+    ) -> http.client.HTTPResponse:
+        """Send a request and return the answer, which may come before the request's end: snapd refuses early."""
+        with contextlib.suppress(BrokenPipeError):
+            self.request(method, path, body, headers, encode_chunked=chunked)
+        return self.getresponse()
 
 
 class Snapd:
