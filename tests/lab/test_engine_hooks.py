@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import time
 import typing
@@ -165,12 +166,8 @@ def test_a_successful_hook_commits(world: World) -> None:
 
 def test_a_commit_that_is_refused_fails_the_hook(world: World) -> None:
     world.deploy(world.charm(peers=PEERS))
-    world.script(
-        "config-changed", "relation-set -r peers:0 a=1; relation-set -r peers:0 --app b=2; touch at; sleep 0.2"
-    )
+    world.script("config-changed", "relation-set -r peers:0 a=1; relation-set -r peers:0 --app b=2; touch at")
     world.change_config()
-    lease = world.store.query("SELECT 1 FROM leases")
-    assert lease
     # Leadership runs out while the hook runs: what only a leader may write is refused, and the rest with it.
     original = world.controller.clock.now
 
@@ -211,7 +208,7 @@ def test_retries_come_ever_later(world: World) -> None:
             delays.append(waited)
             waited = 0.0
     assert delays[0] == 5
-    for before, after in zip(delays, delays[1:], strict=False):
+    for before, after in itertools.pairwise(delays):
         assert after == 300 or before * 1.7 < after < before * 2.3
     assert delays[-1] == 300
 
@@ -322,7 +319,7 @@ def test_update_status_keeps_to_its_interval(world: World) -> None:
         world.advance(10)
         if world.hooks() == ["update-status"]:
             times.append(second)
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert 8 <= len(times) <= 12
     assert all(230 <= gap <= 370 for gap in gaps)
     assert len(set(gaps)) > 1

@@ -247,9 +247,10 @@ def test_charmhub(world: World) -> None:
 def test_what_charmhub_has_not(world: World) -> None:
     root = world.directory / "charmhub"
     charmhub.publish(root, "tiny", packed(world), ["16/candidate"])
-    for arguments in ({"channel": "14/stable"}, {"channel": "16/stable"}, {"revision": 9}):
+    wanted: list[tuple[str | None, int | None]] = [("14/stable", None), ("16/stable", None), (None, 9)]
+    for channel, revision in wanted:
         with pytest.raises(operations_common.OperationError) as raised:
-            world.operations.deploy("m", "tiny", **arguments)
+            world.operations.deploy("m", "tiny", channel=channel, revision=revision)
         assert raised.value.code == "not found"
     with pytest.raises(operations_common.OperationError, match='name "none"'):
         world.operations.deploy("m", "none")
