@@ -55,7 +55,7 @@ def made_on(processor: int) -> int | None:
         try:
             os.sched_setaffinity(0, {processor})
             if ctypes.CDLL(None, use_errno=True).unshare(_NEW_MOUNT_NAMESPACE) == 0:
-                os.write(writer, _own_id())
+                os.write(writer, _NUMBER.pack(of("self")))
                 status = 0
         finally:
             os._exit(status)
@@ -66,6 +66,14 @@ def made_on(processor: int) -> int | None:
     return _NUMBER.unpack(data)[0] if len(data) == _NUMBER.size else None
 
 
-def _own_id() -> bytes:
-    descriptor = os.open("/proc/self/ns/mnt", os.O_RDONLY)
-    return fcntl.ioctl(descriptor, _GET_MOUNT_NAMESPACE_ID, bytes(_NUMBER.size))
+def of(process: int | str) -> int:
+    """Return the number of a process's mount namespace.
+
+    Raises:
+        OSError: the kernel does not tell, or there is no such process.
+    """
+    descriptor = os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY)
+    try:
+        return _NUMBER.unpack(fcntl.ioctl(descriptor, _GET_MOUNT_NAMESPACE_ID, bytes(_NUMBER.size)))[0]
+    finally:
+        os.close(descriptor)

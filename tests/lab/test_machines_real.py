@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lab import cache, commands, namespaces
-from lab.machines import faults, network, nspawn
+from lab.machines import faults, groups, mount_ids, network, nspawn
 from lab.machines import machine as machine_module
 
 pytestmark = [pytest.mark.machines, pytest.mark.inside]
@@ -208,6 +208,21 @@ def test_snaps_work_after_every_boot(machine, tmp_path):
         assert _out(machine, "probe.say") == "said"
         assert _out(machine, "systemctl", "is-active", "snap.probe.stay") == "active"
         machine.reboot()
+
+
+def test_every_mount_namespace_to_come_has_a_greater_number_than_the_machines(machine):
+    processors = os.sched_getaffinity(0)
+    for _ in range(4):
+        leader = groups.leader(machine.group)
+        assert leader
+        try:
+            own = mount_ids.of(leader)
+        except OSError:
+            pytest.skip("this kernel does not number mount namespaces")
+        following = [mount_ids.made_on(processor) for processor in processors]
+        assert all(number is not None and number > own for number in following)
+        machine.crash()
+        machine.start()
 
 
 def _snap(directory: pathlib.Path, name: str) -> pathlib.Path:
