@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import typing
 
 import pytest
 from engine_world import World
@@ -162,7 +163,7 @@ def test_a_refused_deployment_leaves_nothing(world: World) -> None:
         ({"assumes": [{"any-of": ["juju >= 4.0", "k8s-api"]}]}, "k8s-api"),
     ],
 )
-def test_charms_that_cannot_be_deployed(world: World, parts: dict[str, object], problem: str) -> None:
+def test_charms_that_cannot_be_deployed(world: World, parts: dict[str, typing.Any], problem: str) -> None:
     with pytest.raises(operations_common.OperationError, match=problem):
         world.operations.deploy("m", world.charm(**parts))
 
