@@ -22,6 +22,8 @@ import yaml
 from lab import cache, commands, settings
 from lab.image import build, chroot, mirror
 
+logger = logging.getLogger(__name__)
+
 DESCRIPTION = "charmcraft.yaml"
 DEFAULT_RELEASE = "24.04"
 
@@ -163,16 +165,27 @@ def _run(
             chroot.Bind(links, "/wheels", writable=False),
             chroot.Bind(release, "/usr/lib/os-release", writable=False),
         ]
-        try:
-            env = _ENVIRONMENT | (_OFFLINE if wheels else {})
-            chroot.run(lab_settings, layers, _PACK, timeout=_TIMEOUT, binds=binds, env=env, cwd="/source")
-        except chroot.ChrootError as error:
-            raise PackingError(f"charmcraft failed: {error}") from error
+        if not (wheels and _offline(lab_settings, layers, binds)):
+            try:
+                chroot.run(lab_settings, layers, _PACK, timeout=_TIMEOUT, binds=binds, env=_ENVIRONMENT, cwd="/source")
+            except chroot.ChrootError as error:
+                raise PackingError(f"charmcraft failed: {error}") from error
     for packed in copy.glob("*.charm"):
         shutil.move(packed, output)
     found = [path.name for path in output.glob("*.charm")]
     if len(found) != 1:
         raise PackingError(f"charmcraft made {len(found)} charms for this architecture: {', '.join(found)}")
+
+
+def _offline(lab_settings: settings.Settings, layers: list[pathlib.Path], binds: list[chroot.Bind]) -> bool:
+    """Try to pack with the wheels alone, and tell whether they were enough: a charm may want packages to build with."""
+    env = _ENVIRONMENT | _OFFLINE
+    try:
+        chroot.run(lab_settings, layers, _PACK, timeout=_TIMEOUT, binds=binds, env=env, cwd="/source", host=False)
+    except chroot.ChrootError as error:
+        logger.info("packing without network failed, so it is used: %s", str(error).strip().splitlines()[-1])
+        return False
+    return True
 
 
 def _os_release(description: str) -> str:
