@@ -213,8 +213,12 @@ def _ops_status(status: statuses.Status) -> ops.StatusBase:
     return ops.StatusBase.from_name(status.level.value, status.message)
 
 
-if __name__ == "__main__":
-    # These log each request at INFO.
+def silence_requests() -> None:
+    """Keep the libraries that ask snapd from logging each request at INFO."""
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    silence_requests()
     ops.main(PostgresqlCharm)
