@@ -87,7 +87,8 @@ def charm(tmp_path: pathlib.Path) -> str:
     (directory / "dispatch").write_text(
         "#!/bin/sh\n"
         f'echo "$JUJU_UNIT_NAME $JUJU_HOOK_NAME" >>{tmp_path}/trace\n'
-        f'[ ! -f {tmp_path}/slow ] || [ "$JUJU_HOOK_NAME" != config-changed ] || {{ echo $$ >{tmp_path}/pid; sleep 60; }}\n'
+        f"[ -f {tmp_path}/slow ] && [ $JUJU_HOOK_NAME = config-changed ] || exit 0\n"
+        f"echo $$ >{tmp_path}/pid; sleep 60\n"
     )
     (directory / "dispatch").chmod(0o755)
     return str(directory)
@@ -171,7 +172,9 @@ def test_an_outage_is_an_outage_for_clients_too(daemon: Daemon) -> None:
     assert daemon.call("status", model="m")
 
 
-def test_units_on_different_machines_run_their_hooks_at_once(daemon: Daemon, charm: str, tmp_path: pathlib.Path) -> None:
+def test_units_on_different_machines_run_their_hooks_at_once(
+    daemon: Daemon, charm: str, tmp_path: pathlib.Path
+) -> None:
     barrier = f"""#!/bin/sh
 case $JUJU_HOOK_NAME in install)
     touch {tmp_path}/at-${{JUJU_UNIT_NAME#*/}}
