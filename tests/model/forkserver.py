@@ -1,8 +1,8 @@
 """Runs the charm's hooks for model tests: it has imported the charm, and each hook is a fork of it.
 
-Started as `python forkserver.py SOCKET WORLD_SOCKET`, with the charm's lib and src on the path. A hook runs the charm's real
-main with the environment that the agent gave it; its hook tools are asked for over the agent's socket without an exec, and
-the workload below the charm's own code is that of the simulated world, which another process holds.
+Started as `python forkserver.py SOCKET WORLD_SOCKET`, with the charm's lib and src on the path. A hook runs the charm's
+real main with the environment that the agent gave it; its hook tools are asked for over the agent's socket without an
+exec, and the workload below the charm's own code is that of the simulated world, which another process holds.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import traceback
 import typing
 from unittest import mock
 
-import charm  # the first: it decides what is imported of charm-refresh
 import httpx
-import leaving
 import ops
+
+import charm  # the first: it decides what is imported of charm-refresh
+import leaving
 import switchover
 from workload import files, machine, paths, patroni, raft, snap, sql, watch
 

@@ -1,4 +1,7 @@
-"""The charm, deployed by the lab's controller on root-less machines, over a simulated workload. One process drives all."""
+"""The charm, deployed by the lab's controller on root-less machines, over a simulated workload.
+
+One process drives all.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ import threading
 import typing
 from unittest import mock
 
-import observer
 import yaml
 
+import observer
 from lab.controller import clock, core, engine, tags
 from lab.controller import store as store_module
 from lab.controller.entities import leadership, statuses, units

@@ -115,7 +115,7 @@ class Life(stateful.RuleBasedStateMachine):
     @stateful.rule(choice=st.integers(0, 3))
     def remove_unit(self, choice: int) -> None:
         units = self.simulated.units()
-        self.simulated.operations.remove_unit(simulation.MODEL, [units[choice % len(units)].name])
+        self.simulated.operations.remove_unit(simulation.MODEL, units[choice % len(units)].name)
         self.simulated.settle()
 
     @stateful.rule(version=st.sampled_from(sorted(simulation.VERSIONS)))
