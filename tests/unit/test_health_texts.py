@@ -1,0 +1,270 @@
+"""Problems, checks before a refresh and statuses: each says what, why and the remedy, and is short enough to be read."""
+
+from __future__ import annotations
+
+import typing
+
+import config
+import facts
+import hypothesis
+import prechecks
+import problems
+import pytest
+import statuses
+from workload import cluster, datadir, snap, sql
+
+from tests.fakes import known
+from tests.unit.test_planner import GARBAGE, OTHER_CLUSTER, READY, any_facts
+
+IDLE = sql.Activity(0.0, 0, 0, False, False)
+ROOM = 10 * 1024**3
+
+
+# problems
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (known.settled(), None),
+        (known.settled(2), None),
+        (known.settled(0, 1), None),
+        (known.settled(machine_patroni_running=False), "Patroni is not running"),
+        (known.settled(cluster=None), "Patroni does not answer"),
+        (known.settled(cluster=known.view(3, primary=None)), "The cluster has no primary"),
+        (
+            known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(3, 0, connected=())),
+            "No majority: 1 of 3 members reachable; start or restore the others",
+        ),
+        (known.settled(3, 4, cluster=known.view(3)), "This unit is not yet a member of the cluster"),
+        (known.settled(cluster=known.view(2)), "postgresql-machine-2 is not a member of the cluster"),
+        (
+            known.settled(cluster=known.view(3, changes={2: {"state": "creating replica"}})),
+            "postgresql-machine-2 is creating replica",
+        ),
+        (
+            known.settled(1, cluster=known.view(3, changes={1: {"state": "starting"}, 2: {"state": "stopped"}})),
+            "postgresql-machine-1 is starting",
+        ),
+        (known.settled(cluster=known.view(3, synchronous=())), "No synchronous standby"),
+        (known.settled(cluster=known.view(3, synchronous=()), config=config.Config(synchronous_node_count=0)), None),
+        (
+            known.settled(2, cluster=known.view(3, synchronous={1}, changes={2: {"lag": None}})),
+            "postgresql-machine-2's lag is not known yet",
+        ),
+        (
+            known.settled(2, cluster=known.view(3, synchronous={1}, changes={2: {"lag": 2**20 + 1}})),
+            "postgresql-machine-2 lags by 1048577 bytes",
+        ),
+        (known.settled(2, cluster=known.view(3, synchronous={1}, changes={2: {"lag": 2**20}})), None),
+    ],
+)
+def test_unhealthy(given: facts.Facts, reason: str | None) -> None:
+    assert problems.unhealthy(given) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"machine_architecture_supported": False}, "Unsupported architecture"),
+        ({"machine_storages_missing": ("data", "temp")}, "Storage missing: data, temp; attach with `juju attach-storage`"),
+        ({"machine_data": GARBAGE, "machine_has_raft_state": False}, "files that are no database cluster"),
+        # While it is being copied from the primary it is not complete.
+        ({"machine_data": GARBAGE, "machine_has_raft_state": True}, None),
+        ({"machine_data": OTHER_CLUSTER}, f"is of cluster 42, not {known.IDENTIFIER}; attach another storage"),
+        ({"machine_data": OTHER_CLUSTER, "cluster_id": None, "bootstrap_unit": 0}, None),
+        ({"machine_data": OTHER_CLUSTER, "cluster_id": None, "bootstrap_unit": None}, None),
+        ({"machine_data": OTHER_CLUSTER, "cluster_id": None, "bootstrap_unit": 1}, "deploy one unit with it first"),
+        ({"machine_data": datadir.DataDirectory(datadir.Content.CLUSTER, known.IDENTIFIER, "15")}, "holds PostgreSQL 15"),
+        ({"machine_other_major_version": "14"}, "holds PostgreSQL 14, this charm runs 16"),
+    ],
+)
+def test_prevent_installation(changes: dict[str, typing.Any], reason: str | None) -> None:
+    found = problems.prevent_installation(known.settled(**changes))
+    assert (found is None) if reason is None else (found is not None and reason in found)
+
+
+@pytest.mark.parametrize(("skew", "told"), [(0.0, False), (5.0, False), (5.1, True), (86400.0, True)])
+def test_clock(skew: float, told: bool) -> None:
+    assert (problems.clock(known.settled(machine_clock_skew_seconds=skew)) is not None) is told
+
+
+# prechecks
+
+
+@pytest.mark.parametrize(
+    ("given", "activity", "room", "reason"),
+    [
+        (known.settled(), IDLE, ROOM, None),
+        (known.settled(), IDLE, None, None),
+        (known.settled(machine_patroni_running=False), IDLE, ROOM, "Patroni is not running"),
+        (known.settled(cluster=known.view(3, paused=True)), IDLE, ROOM, "Patroni is paused; run `patronictl resume`"),
+        (known.settled(raft=known.raft_view(3, 0, connected={1})), IDLE, ROOM, "Raft: 2 of 3 members connected"),
+        (known.settled(raft=known.raft_view(5, 0, connected={1, 2})), IDLE, ROOM, "Raft: 3 of 5 members connected"),
+        (known.settled(machine_clock_skew_seconds=9.6), IDLE, ROOM, "Clock differs by 10 s; check timedatectl"),
+        (known.settled(machine_storages_full=("logs",)), IDLE, ROOM, "Storage nearly full: logs"),
+        (known.settled(), IDLE, 512 * 1024**2, None),
+        (known.settled(), IDLE, 512 * 1024**2 - 1, "Only 511 MiB free for the snap; 512 are needed"),
+        (known.settled(), None, ROOM, "The primary cannot be asked; see juju debug-log"),
+        (known.settled(), sql.Activity(60.0, 0, 0, False, False), ROOM, None),
+        (
+            known.settled(),
+            sql.Activity(61.0, 0, 0, False, False),
+            ROOM,
+            "A transaction is open for 61 s; see pg_stat_activity",
+        ),
+        (known.settled(), sql.Activity(0, 3, 0, False, False), ROOM, "3 prepared transactions; see pg_prepared_xacts"),
+        (known.settled(), sql.Activity(0, 0, 1024, False, False), ROOM, "1 KiB in temporary tablespace; wait for the query"),
+        (known.settled(), sql.Activity(0, 0, 0, True, False), ROOM, "A backup is running; wait for its end"),
+        (known.settled(), sql.Activity(0, 0, 0, False, True), ROOM, "Archiving of WAL fails; see pg_stat_archiver"),
+    ],
+)
+def test_prechecks(given: facts.Facts, activity: sql.Activity | None, room: int | None, reason: str | None) -> None:
+    assert prechecks.reason_against(given, activity, room) == reason
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(any_facts())
+def test_a_precheck_fits_into_charm_refresh_s_limit(given: facts.Facts) -> None:
+    reason = prechecks.reason_against(given, None, None)
+    assert reason is not None
+    assert len(reason) <= 64
+
+
+# statuses
+
+SERVES = "active"
+
+
+@pytest.mark.parametrize(
+    ("given", "failure", "expected"),
+    [
+        (known.settled(), None, (SERVES, "Primary")),
+        (known.settled(1), None, (SERVES, "Synchronous standby")),
+        (known.settled(2, cluster=known.view(3, synchronous={1})), None, (SERVES, "Standby")),
+        (
+            known.settled(cluster=known.view(3, changes={0: {"pending_restart": True}}), machine_storages_full=("data",)),
+            None,
+            (SERVES, "Primary; restart pending; storage nearly full: data"),
+        ),
+        (known.settled(leaving=True), "x", ("maintenance", "Leaving the cluster")),
+        (known.settled(config=None, config_error="profile: wrong"), "x", ("blocked", "profile: wrong")),
+        (known.settled(), "Failed to x: y", ("waiting", "Failed to x: y; tried again at the next event")),
+        (
+            known.settled(machine_snap=None, machine_snap_error="snapd does not answer: refused"),
+            None,
+            ("waiting", "snapd does not answer: refused; see `systemctl status snapd`"),
+        ),
+        (known.new(ready=False), None, ("waiting", "Waiting for the other units")),
+        (known.new(passwords=None), None, ("waiting", "Waiting for the leader to generate passwords")),
+        (known.new(machine_address=None), None, ("waiting", "Waiting for an address")),
+        (known.new(**READY), None, ("maintenance", "Founding the cluster")),
+        (known.new(1, **READY), None, ("waiting", "Waiting for the cluster to be founded")),
+        (known.new(1, **READY, cluster_id=known.IDENTIFIER), None, ("waiting", "Waiting for the cluster to answer")),
+        (
+            known.new(2, **READY, cluster_id=known.IDENTIFIER, cluster=known.view(2)),
+            None,
+            ("waiting", "Waiting for its turn to join the cluster"),
+        ),
+        (
+            known.new(
+                2, **READY, cluster_id=known.IDENTIFIER, cluster=known.view(2, changes={1: {"state": "creating replica"}})
+            ),
+            None,
+            ("waiting", "Waiting to join: postgresql-machine-1 (creating replica)"),
+        ),
+        (known.settled(machine_patroni_running=False), None, ("maintenance", "Starting PostgreSQL")),
+        (
+            known.settled(machine_patroni_running=False, machine_ports_taken=(5432, 8008)),
+            None,
+            ("blocked", "Port 5432 is taken by another program; find it with `ss -ltnp 'sport = :5432'`"),
+        ),
+        (
+            known.settled(machine_patroni_running=False, machine_storages_full=("data",)),
+            None,
+            ("blocked", "Storage full: data; make room or attach a larger one"),
+        ),
+        (known.settled(cluster=None), None, ("maintenance", "Waiting for Patroni to answer")),
+        (
+            known.settled(cluster=None, raft=known.raft_view(3, 0, connected=())),
+            None,
+            ("blocked", "No majority: 1 of 3 members reachable; start or restore the others"),
+        ),
+        (
+            known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(1, 0, connected=())),
+            None,
+            ("waiting", "The cluster has no primary"),
+        ),
+        (known.settled(2, cluster=known.view(2)), None, ("maintenance", "Joining the cluster")),
+        (
+            known.settled(1, cluster=known.view(3, changes={1: {"state": "in archive recovery"}})),
+            None,
+            ("maintenance", "PostgreSQL is in archive recovery"),
+        ),
+        (known.settled(1, cluster=known.view(3, primary=None)), None, ("waiting", "The cluster has no primary")),
+    ],
+)
+def test_unit_status(given: facts.Facts, failure: str | None, expected: tuple[str, str]) -> None:
+    found = statuses.unit(given, failure)
+    assert (found.level.value, found.message) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (known.settled(), (SERVES, "")),
+        (known.settled(config=None, config_error="profile: wrong"), ("blocked", "profile: wrong")),
+        (known.new(), ("maintenance", "Founding the cluster")),
+        (
+            known.new(machine_storages_missing=("data",)),
+            ("blocked", "Storage missing: data; attach with `juju attach-storage`"),
+        ),
+        (known.new(bootstrap_unit=1, machine_storages_missing=("data",)), ("maintenance", "Founding the cluster")),
+        (known.settled(cluster=None, machine_patroni_running=False), ("waiting", "The cluster does not answer")),
+        (known.settled(cluster=known.view(3, primary=None)), ("blocked", "The cluster has no primary")),
+        (known.settled(cluster=known.view(2)), (SERVES, "postgresql-machine-2 is not yet a member")),
+        (
+            known.settled(cluster=known.view(3, changes={1: {"state": "starting"}})),
+            (SERVES, "postgresql-machine-1 is starting"),
+        ),
+    ],
+)
+def test_application_status(given: facts.Facts, expected: tuple[str, str]) -> None:
+    found = statuses.application(given)
+    assert (found.level.value, found.message) == expected
+
+
+@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.given(any_facts())
+def test_a_status_is_never_longer_than_is_shown_and_never_says_nothing_when_something_is_wrong(
+    given: facts.Facts,
+) -> None:
+    for found in (statuses.unit(given), statuses.unit(given, "x" * 500), statuses.application(given)):
+        assert len(found.message) <= 120
+        assert found.message or found.level is statuses.Level.ACTIVE
+
+
+def test_a_long_text_is_cut_visibly() -> None:
+    assert statuses.Status(statuses.Level.BLOCKED, "x" * 121).message == "x" * 119 + "…"
+    assert statuses.Status(statuses.Level.BLOCKED, "x" * 120).message == "x" * 120
+
+
+def test_the_longest_texts_of_the_charm_are_not_cut() -> None:
+    identifier = "18446744073709551615"
+    data = datadir.DataDirectory(datadir.Content.CLUSTER, identifier, "16")
+    worst = known.settled(cluster_id=identifier[:-1] + "4", machine_data=data)
+    assert not statuses.unit(worst).message.endswith("…")
+    refused = known.settled(machine_snap=snap.SnapState(None), config=None, config_error=str(wrong_option()))
+    assert not statuses.unit(refused).message.endswith("…")
+
+
+def wrong_option() -> config.ConfigError:
+    with pytest.raises(config.ConfigError) as caught:
+        config.Config.parse({"pause-after-unit-refresh": "after each and every unit, please"})
+    return caught.value
+
+
+def test_a_member_of_a_role_that_the_charm_does_not_know_is_active_without_a_word() -> None:
+    odd = known.view(3, changes={1: {"role": cluster.Role("standby_leader")}})
+    assert statuses.unit(known.settled(1, cluster=odd)) == statuses.Status(statuses.Level.ACTIVE, "")

@@ -1,0 +1,75 @@
+"""Which change of the Raft cluster's membership is due: one at a time, and never of a node that may be a unit's."""
+
+from __future__ import annotations
+
+import itertools
+
+import facts
+import membership
+import pytest
+
+from tests.fakes import known
+
+
+def test_nothing_is_due_in_a_settled_cluster() -> None:
+    for number in range(3):
+        assert membership.due(known.settled(number)) is None
+
+
+def test_a_running_member_that_raft_does_not_know_adds_itself() -> None:
+    view = known.raft_view(2, 0)
+    assert membership.due(known.settled(2, raft=view)) == membership.Add(known.node(2))
+    assert membership.due(known.settled(2, raft=view, machine_patroni_running=False)) is None
+    assert membership.due(known.settled(2, raft=view, machine_has_raft_state=False)) is None
+
+
+@pytest.mark.parametrize("connected", [{1, 2}, {1}, {2}, {1, 2, 3}])
+@pytest.mark.parametrize("units", [2, 3, 4])
+@pytest.mark.parametrize("leader", [True, False])
+def test_only_a_node_that_nobody_claims_and_nobody_reaches_is_removed(
+    connected: set[int], units: int, leader: bool
+) -> None:
+    given = known.settled(0, units, leader=leader, raft=known.raft_view(4, 0, connected=connected))
+    dead = set(range(4)) - connected - set(range(units)) - {0}
+    change = membership.due(given)
+    majority = (len(connected) + 1) * 2 > 4
+    if leader and dead and majority:
+        assert change == membership.Remove(known.node(min(dead)))
+    else:
+        assert change is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"raft": None},
+        {"machine_address": None},
+        {"planned": None},
+        {"planned": frozenset({0, 1, 2, 3})},
+        {"peers": (known.peer(1), known.peer(2, address=None))},
+        {"raft": known.raft_view(4, 0, connected={1})},
+    ],
+)
+def test_nothing_is_removed_unless_every_unit_is_in_sight_and_there_is_a_majority(changes: dict[str, object]) -> None:
+    dead = known.raft_view(4, 0, connected={1, 2})
+    assert membership.due(known.settled(0, 3, raft=dead)) == membership.Remove(known.node(3))
+    assert membership.due(known.settled(0, 3, **({"raft": dead} | changes))) is None
+
+
+def test_one_change_at_a_time_until_all_is_right() -> None:
+    for units, members in itertools.product(range(1, 5), range(1, 7)):
+        alive = set(range(min(units, members)))
+        given: facts.Facts = known.settled(0, units)
+        present = set(range(members))
+        for _ in range(members):
+            view = known.raft_view(max(present) + 1, 0, connected=alive - {0})
+            nodes = frozenset(known.node(each) for each in present)
+            quorum = len(alive) * 2 > len(present)
+            view = type(view)(view.node, view.leader, quorum, view.connected, nodes)
+            change = membership.due(known.settled(0, units, raft=view))
+            if change is None:
+                break
+            assert isinstance(change, membership.Remove)
+            present -= {next(each for each in present if known.node(each) == change.node)}
+        assert alive <= present
+        assert given.numbers == set(range(units))
