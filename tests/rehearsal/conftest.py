@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 
+import postgresql_server
 import pytest
-import server
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +31,10 @@ def postgresql_binaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pa
 @pytest.fixture
 def cluster(
     postgresql_binaries: pathlib.Path, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
-) -> Iterator[list[server.Server]]:
+) -> Iterator[list[postgresql_server.Server]]:
     """A primary and its standby; the operator's password is in PGPASSFILE."""
     passfile = tmp_path / "passfile"
-    passfile.write_text(f"*:*:*:*:{server.PASSWORD}\n")
+    passfile.write_text(f"*:*:*:*:{postgresql_server.PASSWORD}\n")
     passfile.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(passfile))
     with socket.socket() as probe:
@@ -42,14 +42,14 @@ def cluster(
         port: int = probe.getsockname()[1]
     with contextlib.ExitStack() as stack:
         primary, standby = (
-            server.Server(postgresql_binaries, _directory(stack, passfile) / "data", host, port)
+            postgresql_server.Server(postgresql_binaries, _directory(stack, passfile) / "data", host, port)
             for host in ["127.0.0.11", "127.0.0.12"]
         )
         for one in [primary, standby]:
             stack.callback(one.stop, "immediate", check=False)
         primary.initialise()
         primary.start()
-        primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{server.PASSWORD}'")
+        primary.query(f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{postgresql_server.PASSWORD}'")
         standby.clone(primary)
         standby.start()
         primary.wait_for_standby()

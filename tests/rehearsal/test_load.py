@@ -6,8 +6,8 @@ import pathlib
 import stat
 import time
 
+import postgresql_server
 import pytest
-import server
 
 from rehearsal import history, load, records
 
@@ -48,9 +48,11 @@ def wait_for_writes(client: load.Load, count: int) -> history.History:
 
 @pytest.mark.postgresql
 def test_it_writes_until_it_is_stopped_and_reads_everything_back(
-    cluster: list[server.Server], tmp_path: pathlib.Path
+    cluster: list[postgresql_server.Server], tmp_path: pathlib.Path
 ) -> None:
-    with load.passfile({"operator": server.PASSWORD, "replication": server.PASSWORD}) as passwords:
+    with load.passfile(
+        {"operator": postgresql_server.PASSWORD, "replication": postgresql_server.PASSWORD}
+    ) as passwords:
         client = load.Load([one.host for one in cluster], tmp_path, passwords, port=str(cluster[0].port))
         client.start()
         wait_for_writes(client, 20)
@@ -63,11 +65,13 @@ def test_it_writes_until_it_is_stopped_and_reads_everything_back(
 
 
 @pytest.mark.postgresql
-def test_a_writer_that_ends_by_itself_is_noticed(cluster: list[server.Server], tmp_path: pathlib.Path) -> None:
+def test_a_writer_that_ends_by_itself_is_noticed(
+    cluster: list[postgresql_server.Server], tmp_path: pathlib.Path
+) -> None:
     def prepared_only(command: list[str]) -> list[str]:
         return command if "--prepare" in command else ["sh", "-c", "echo no memory >&2; exit 1"]
 
-    with load.passfile({"operator": server.PASSWORD}) as passwords:
+    with load.passfile({"operator": postgresql_server.PASSWORD}) as passwords:
         client = load.Load([cluster[0].host], tmp_path, passwords, prepared_only, port=str(cluster[0].port))  # type: ignore[arg-type]
         client.start()
         with pytest.raises(RuntimeError, match="no memory"):

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import itertools
 
+import postgresql_server
 import psycopg
 import pytest
-import server
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rehearsal import basebackup, postgresql, readback
 
 
-def read(servers: list[server.Server], **options: float) -> list[readback.Copy]:
+def read(servers: list[postgresql_server.Server], **options: float) -> list[readback.Copy]:
     hosts = [one.host for one in servers]
     return readback.read(hosts, user="operator", replication_user="replication", port=servers[0].port, **options)
 
 
-def conninfo(one: server.Server) -> str:
+def conninfo(one: postgresql_server.Server) -> str:
     return postgresql.conninfo([one.host], port=one.port, user="operator", database="postgres")
 
 
-def write(one: server.Server, sequences: str) -> None:
+def write(one: postgresql_server.Server, sequences: str) -> None:
     one.query(f"INSERT INTO writes (sequence) SELECT unnest('{{{sequences}}}'::bigint[])", postgresql.DATABASE)
 
 
 @pytest.fixture
-def table(cluster: list[server.Server]) -> list[server.Server]:
+def table(cluster: list[postgresql_server.Server]) -> list[postgresql_server.Server]:
     readback.prepare([cluster[0].host], user="operator", port=cluster[0].port)
     return cluster
 
@@ -40,14 +40,14 @@ def test_ranges_hold_each_number_once(numbers: set[int]) -> None:
 
 
 @pytest.mark.postgresql
-def test_preparing_again_starts_from_nothing(table: list[server.Server]) -> None:
+def test_preparing_again_starts_from_nothing(table: list[postgresql_server.Server]) -> None:
     write(table[0], "1, 2")
     readback.prepare([table[1].host, table[0].host], user="operator", port=table[0].port)
     assert [copy.sequences for copy in read(table)] == [[], []]
 
 
 @pytest.mark.postgresql
-def test_every_copy_is_read_the_primary_first(table: list[server.Server]) -> None:
+def test_every_copy_is_read_the_primary_first(table: list[postgresql_server.Server]) -> None:
     primary, standby = table
     write(primary, "1, 2, 3, 7, 8, 11")
     copies = read([standby, primary])
@@ -62,7 +62,7 @@ def test_every_copy_is_read_the_primary_first(table: list[server.Server]) -> Non
 
 
 @pytest.mark.postgresql
-def test_a_standby_that_does_not_follow_is_no_copy(table: list[server.Server]) -> None:
+def test_a_standby_that_does_not_follow_is_no_copy(table: list[postgresql_server.Server]) -> None:
     primary, standby = table
     standby.query("SELECT pg_wal_replay_pause()")
     write(primary, "1")
@@ -71,7 +71,9 @@ def test_a_standby_that_does_not_follow_is_no_copy(table: list[server.Server]) -
 
 
 @pytest.mark.postgresql
-def test_a_wrong_block_on_a_standbys_disk_is_found_though_memory_is_right(table: list[server.Server]) -> None:
+def test_a_wrong_block_on_a_standbys_disk_is_found_though_memory_is_right(
+    table: list[postgresql_server.Server],
+) -> None:
     primary, standby = table
     write(primary, "1, 2, 3")
     read(table)
@@ -89,7 +91,7 @@ def test_a_wrong_block_on_a_standbys_disk_is_found_though_memory_is_right(table:
 
 
 @pytest.mark.postgresql
-def test_what_was_written_last_is_on_the_disk_that_is_verified(table: list[server.Server]) -> None:
+def test_what_was_written_last_is_on_the_disk_that_is_verified(table: list[postgresql_server.Server]) -> None:
     write(table[0], "1")
     [(position,)] = table[0].query("SELECT pg_current_wal_flush_lsn()")
     read(table)
@@ -99,7 +101,7 @@ def test_what_was_written_last_is_on_the_disk_that_is_verified(table: list[serve
 
 
 @pytest.mark.postgresql
-def test_checksums_that_are_off_are_a_problem(table: list[server.Server]) -> None:
+def test_checksums_that_are_off_are_a_problem(table: list[postgresql_server.Server]) -> None:
     primary, standby = table
     standby.stop()
     standby.run("pg_checksums", "--disable", "--no-sync", "-D", str(standby.directory))
@@ -111,15 +113,15 @@ def test_checksums_that_are_off_are_a_problem(table: list[server.Server]) -> Non
 
 
 @pytest.mark.postgresql
-def test_verification_without_the_right_to_replicate_is_an_error(table: list[server.Server]) -> None:
-    table[0].query(f"CREATE USER other PASSWORD '{server.PASSWORD}'")
+def test_verification_without_the_right_to_replicate_is_an_error(table: list[postgresql_server.Server]) -> None:
+    table[0].query(f"CREATE USER other PASSWORD '{postgresql_server.PASSWORD}'")
     with pytest.raises(psycopg.OperationalError):
         basebackup.verify(conninfo(table[0]), user="other")
 
 
 @pytest.mark.postgresql
 def test_what_the_command_prints_is_what_was_read(
-    table: list[server.Server], capsys: pytest.CaptureFixture[str]
+    table: list[postgresql_server.Server], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [*(f"--host={one.host}" for one in table), f"--port={table[0].port}", "--user=operator"]
     readback.main([*arguments, "--prepare"])

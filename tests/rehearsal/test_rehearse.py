@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import rich.console
-import simulation
+import simulated_juju
 
 from rehearsal import load, progress, rehearse, report
 
@@ -18,19 +18,19 @@ class Stage:
     """A rehearsal of a simulated application."""
 
     def __init__(self, units: int) -> None:
-        self.application = simulation.Application()
-        self.client = simulation.Client()
+        self.application = simulated_juju.Application()
+        self.client = simulated_juju.Client()
         self.output = io.StringIO()
         self.options = rehearse.Options(units=units, undisturbed=0.05, patience=2)
 
     def run(self) -> report.Result:
         @contextlib.contextmanager
         def client() -> Iterator[load.Load]:
-            yield simulation.as_load(self.client)
+            yield simulated_juju.as_load(self.client)
 
         with progress.Progress(rich.console.Console(file=self.output, width=200), "database") as shown:
             rehearsal = rehearse.Rehearsal(self.application, shown, client, self.options)
-            return rehearsal.run(simulation.OLD, simulation.NEW)
+            return rehearsal.run(simulated_juju.OLD, simulated_juju.NEW)
 
 
 @pytest.fixture(autouse=True)
@@ -149,8 +149,8 @@ def test_without_a_terminal_each_change_of_status_is_one_line() -> None:
 def test_a_terminal_sees_units_and_writes() -> None:
     output = io.StringIO()
     console = rich.console.Console(file=output, force_terminal=True, width=160)
-    application, client = simulation.Application(), simulation.Client()
-    application.deploy(simulation.OLD.path, 2)
+    application, client = simulated_juju.Application(), simulated_juju.Client()
+    application.deploy(simulated_juju.OLD.path, 2)
     client.start()
     client.check()
     with progress.Progress(console, "database") as shown:

@@ -13,16 +13,16 @@ import sys
 import time
 import typing
 
+import postgresql_server
 import psycopg
 import pytest
-import server
 from psycopg import pq
 
 from rehearsal import history, postgresql, readback, records, writer
 
 pytestmark = pytest.mark.postgresql
 
-Servers = list[server.Server]
+Servers = list[postgresql_server.Server]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def conninfo(servers: Servers) -> str:
     return postgresql.conninfo(hosts, port=servers[0].port, user="operator", target_session_attrs="read-write")
 
 
-def present(one: server.Server) -> set[int]:
+def present(one: postgresql_server.Server) -> set[int]:
     return {int(str(sequence)) for (sequence,) in one.query("SELECT sequence FROM writes", postgresql.DATABASE)}
 
 
@@ -117,7 +117,7 @@ def test_the_end_of_a_session_says_nothing_about_its_last_write(severity: bytes)
 class Meanwhile:
     """Runs a query again and again in another process until it returns a row."""
 
-    def __init__(self, one: server.Server, query: str) -> None:
+    def __init__(self, one: postgresql_server.Server, query: str) -> None:
         conninfo = postgresql.conninfo([one.host], port=one.port, user="operator", application_name="other")
         program = (
             "import sys, time, psycopg\n"
