@@ -73,10 +73,10 @@ class Server:
         self.run("pg_ctl", "start", "-D", str(self.directory), "-w", "-t", "30", "-l", log, "-o", settings)
 
     def wait_for_standby(self) -> None:
-        """Wait until a standby streams."""
+        """Wait until a standby has everything that there is."""
         limit = time.monotonic() + 30
-        while not self.query("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'"):
-            assert time.monotonic() < limit, "no standby streams"
+        while not self.query("SELECT pid FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()"):
+            assert time.monotonic() < limit, "no standby follows"
             time.sleep(0.05)
 
     def stop(self, mode: str = "fast", *, check: bool = True) -> None:

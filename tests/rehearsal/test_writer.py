@@ -28,6 +28,7 @@ Servers = list[postgresql_server.Server]
 @pytest.fixture
 def table(cluster: Servers) -> Servers:
     readback.prepare([one.host for one in cluster], user="operator", port=cluster[0].port)
+    cluster[0].wait_for_standby()
     return cluster
 
 
