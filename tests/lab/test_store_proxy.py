@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pytest
 
 from lab.snaps.proxy import __main__ as process
+from lab.snaps.proxy import planner, snapd
 from tests.lab import store_snapd
 
 NAME = "charmed-postgresql"
@@ -258,6 +259,15 @@ def test_removal_forgets_the_channel(machine: Machine) -> None:
     assert machine.snap()["tracking-channel"] == "16/stable"
 
 
+def test_a_removed_snap_that_comes_back_by_hand_follows_no_channel(machine: Machine) -> None:
+    machine.post(NAME, action="install", revision="366", channel="16/edge")
+    machine.post(NAME, action="remove")
+    machine.call("GET", "/v2/snaps")
+    machine.snapd.side_load({"snap": b"charmed-postgresql 16.14"}, NAME)
+    snap = machine.snap()
+    assert (snap["revision"], snap["tracking-channel"]) == ("366", "")
+
+
 def test_changes_tell_the_stores_numbers(machine: Machine) -> None:
     machine.post(NAME, action="install", revision="366")
     change = machine.post(NAME, action="refresh", revision="416", channel="16/edge").json["change"]
@@ -317,6 +327,11 @@ def test_a_revision_published_while_the_machine_runs(machine: Machine) -> None:
     machine.publish(charmed_postgresql=offer(machine.store, NAME, {"366": "16.14", "416": "16.15", "500": "16.16"}))
     machine.post(NAME, action="refresh", revision="500")
     assert machine.snap()["revision"] == "500"
+
+
+def test_the_next_local_revision_is_snapds() -> None:
+    assert planner.next_local_revision([]) == "x1"
+    assert planner.next_local_revision(["x2", "x10", "7"]) == "x11"
 
 
 def test_a_snap_of_nobodys_store_is_left_alone(machine: Machine) -> None:
@@ -463,3 +478,14 @@ def test_snapd_sees_who_calls(machine: Machine) -> None:
     assert (65534, 65534) in machine.snapd.callers
     machine.call("GET", "/v2/snaps/x")
     assert machine.snapd.callers[-1] == (0, 0), "and the next caller is again itself"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user's identity, which only root may")
+def test_the_callers_identity_is_given_back() -> None:
+    def identity() -> list[str]:
+        status = pathlib.Path("/proc/thread-self/status").read_text()
+        return [line.split()[2] for line in status.splitlines() if line.startswith(("Uid:", "Gid:"))]
+
+    with snapd._acting_as(snapd.Caller(65534, 65533)):
+        assert identity() == ["65534", "65533"]
+    assert identity() == ["0", "0"]

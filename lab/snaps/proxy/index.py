@@ -119,12 +119,9 @@ class Snap:
                 return self.revisions[self.channels[candidate]]
         return None
 
-    def revision_of_content(self, sha256: str, preferred: str | None = None) -> str | None:
-        """The revision whose file has this content; `preferred` wins where several have."""
-        found = [number for number, revision in self.revisions.items() if revision.sha256 == sha256]
-        if preferred in found:
-            return preferred
-        return max(found, key=int, default=None)
+    def revision_of_content(self, sha256: str) -> str | None:
+        """The revision whose file has this content: no two have the same."""
+        return next((number for number, revision in self.revisions.items() if revision.sha256 == sha256), None)
 
     def require_revision(self, number: str) -> Revision:
         """A revision by number.

@@ -80,7 +80,7 @@ class Memory:
             digest = self._digest(self._snaps / f"{name}_{local_revision}.snap")
         if digest is None:  # the file is still on its way
             return expected or local_revision
-        return snap.revision_of_content(digest, preferred=expected) or local_revision
+        return snap.revision_of_content(digest) or local_revision
 
     def local_revisions(self, name: str) -> dict[str, str]:
         """What the machine has of a snap: local revisions, and the store's that each is."""
