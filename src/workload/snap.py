@@ -47,7 +47,7 @@ class Snap:
         try:
             found = next((each for each in self._client.get_installed_snaps() if each["name"] == self._name), None)
         except (snap_library.SnapAPIError, OSError) as error:
-            raise SnapOperationError(f"snapd does not answer: {error}") from error
+            raise SnapOperationError(f"snapd does not answer: {_message(error)}") from error
         return SnapState(None) if found is None else SnapState(str(found["revision"]), bool(found.get("hold")))
 
     def install(self, revision: str) -> None:
@@ -94,8 +94,11 @@ class Snap:
         # A fresh cache each time: after a change the old object still tells the old revision.
         try:
             return snap_library.SnapCache()[self._name]
-        except (snap_library.SnapError, snap_library.SnapAPIError, OSError) as error:
+        except (snap_library.SnapError, snap_library.SnapNotFoundError) as error:
+            # Not found: also where the store could not be asked.
             raise SnapOperationError(_message(error)) from error
+        except (snap_library.SnapAPIError, OSError) as error:
+            raise SnapOperationError(f"snapd does not answer: {_message(error)}") from error
 
     def _ensure(self, revision: str) -> None:
         try:
@@ -105,4 +108,14 @@ class Snap:
 
 
 def _message(error: Exception) -> str:
-    return str(getattr(error, "message", "") or error).strip()
+    """What snapd itself said, on one line.
+
+    The library puts its command line before them, and lines of the journal after them.
+    """
+    cause = error.__cause__
+    if isinstance(cause, subprocess.CalledProcessError) and cause.stderr:
+        return " ".join(str(cause.stderr).split())
+    for each in (cause, error):
+        if isinstance(each, snap_library.SnapAPIError):
+            return str(each.body.get("message") or each)
+    return str(error).strip()
