@@ -231,6 +231,7 @@ def test_a_machine_that_crashes_in_a_hook(world: World) -> None:
     with once(directory / "there", lambda: world.operations.fault_machine("m", "0", "crash")):
         world.settle()
     assert not world.unit("tiny/0").agent_alive
+    assert not [line for line in world.log() if "signal: killed" in line]
     world.operations.fault_machine("m", "0", "start")
     world.hooks()
     world.settle()

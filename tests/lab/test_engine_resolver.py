@@ -125,6 +125,7 @@ def test_before_install_only_storage_counts() -> None:
     assert next_operation(new, storage=waiting, **busy) == resolver.Wait()
     assert hook(next_operation(new, storage=ready, **busy)) == "storage-attached"
     assert hook(next_operation(new, **busy)) == "install"
+    assert next_operation(new, life=DYING) == resolver.Terminate()
 
 
 def test_storage_later_waits_for_nothing() -> None:

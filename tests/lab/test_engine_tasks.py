@@ -105,11 +105,14 @@ def test_actions_wait_for_install(world: World) -> None:
     world.deploy(world.charm(actions={"go": {}}))
     task = world.run_action("tiny/0", "go")
     assert task.status is tasks.TaskStatus.COMPLETED
-    world.operations.deploy("m", world.charm(actions={"go": {}}), application="later")
-    waiting = world.operations.run_action("m", ["later/0"], "go")
-    assert world.task(waiting).status is tasks.TaskStatus.PENDING
     world.script("install", "")
+    data = {"data": {"type": "filesystem"}}
+    world.operations.deploy("m", world.charm(actions={"go": {}}, storage=data), application="later")
+    waiting = world.operations.run_action("m", ["later/0"], "go")
+    world.hooks()
     world.settle()
+    hooks = world.hooks("later/0")
+    assert hooks.index("go") > hooks.index("install") == 1
     assert world.task(waiting).status is tasks.TaskStatus.COMPLETED
 
 
