@@ -215,6 +215,8 @@ class Runner:
             self.commands.add(connection, asked["arguments"])
             return
         if (fault := self.faults.reach(faults.Point.TOOL_CALL, name)) is not None:
+            # The hook must not live to see its tool fail.
+            self.kill()
             connection.close()
             raise faults.AgentCrash(fault.stay_down)
         if self._controller.outage:
