@@ -33,7 +33,7 @@ ROUTE_PROTOCOL = "207"
 NETWORK = ipaddress.IPv4Network("198.18.0.0/15")
 """Where subnets are taken from: set aside for tests of networks by RFC 2544, so no real network uses it."""
 
-_STATE = ("machines", "storage", "store", "charmhub", "juju", "log")
+_STATE = ("machines", "storage", "store", "charmhub", "charms", "resources", "juju", "log")
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
 # Linux: struct ucred, the sender's process, user and group identifiers as the receiver sees them.
