@@ -49,9 +49,7 @@ class RelationOperations(operations_common.Base):
             found = self._model(model)
             entity = self._by_number(found, relation) if relation is not None else self._by_ends(found, endpoints)
             if entity.peer:
-                raise operations_common.bad_request(
-                    f'cannot destroy relation "{entity.key}": is a peer relation'
-                )
+                raise operations_common.bad_request(f'cannot destroy relation "{entity.key}": is a peer relation')
             if force:
                 removal.remove_relation(self.controller, entity)
             else:
@@ -97,9 +95,7 @@ class RelationOperations(operations_common.Base):
             raise operations_common.bad_request("no relations found")
         if len(candidates) > 1:
             listed = "".join(f'\n  "{_key(*pair)}"' for pair in candidates)
-            raise operations_common.bad_request(
-                f'ambiguous relation: "{words[0]} {words[1]}" could refer to{listed}'
-            )
+            raise operations_common.bad_request(f'ambiguous relation: "{words[0]} {words[1]}" could refer to{listed}')
         return candidates[0]
 
     def _ends(self, model: models.Model, word: str) -> list[relations.RelationEndpoint]:

@@ -14,9 +14,7 @@ from lab.controller.operations_common import Json, OperationError
 class TaskOperations(operations_common.Base):
     """Actions, commands, and their tasks."""
 
-    def run_action(
-        self, model: str, units: typing.Sequence[str], action: str, parameters: Json | None = None
-    ) -> Json:
+    def run_action(self, model: str, units: typing.Sequence[str], action: str, parameters: Json | None = None) -> Json:
         """Enqueues an action on units (`pg/leader` is the leader).
 
         Returns:

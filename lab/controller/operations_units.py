@@ -132,9 +132,7 @@ class UnitOperations(operations_common.Base):
                 (detached if kept else destroyed).append(instance.id)
         return {"destroyed-storage": destroyed, "detached-storage": detached}
 
-    def resolved(
-        self, model: str, units: typing.Sequence[str] = (), all: bool = False, no_retry: bool = False
-    ) -> None:
+    def resolved(self, model: str, units: typing.Sequence[str] = (), all: bool = False, no_retry: bool = False) -> None:
         """Lets hooks in error run again, or (`no_retry`) be skipped.
 
         Raises:

@@ -95,9 +95,7 @@ def remove_unit(controller: core.Controller, unit: units.Unit) -> None:
 def _abandon(controller: core.Controller, model: str, number: int) -> None:
     task = controller.store.require(tasks.Task, model, number)
     ended = tasks.TaskStatus.CANCELLED if task.status is tasks.TaskStatus.PENDING else tasks.TaskStatus.FAILED
-    controller.store.put(
-        dataclasses.replace(task, status=ended, message="unit removed", completed=controller.now())
-    )
+    controller.store.put(dataclasses.replace(task, status=ended, message="unit removed", completed=controller.now()))
 
 
 def _release_machine(controller: core.Controller, model: str, identifier: str) -> None:

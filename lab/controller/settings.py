@@ -104,9 +104,7 @@ def of_application(text: str, application: str) -> dict[str, typing.Any]:
     return found
 
 
-def for_new_charm(
-    old: dict[str, typing.Any], options: dict[str, dict[str, typing.Any]]
-) -> dict[str, typing.Any]:
+def for_new_charm(old: dict[str, typing.Any], options: dict[str, dict[str, typing.Any]]) -> dict[str, typing.Any]:
     """What remains of settings when the application goes over to a charm with these options."""
     result: dict[str, typing.Any] = {}
     for name, value in old.items():

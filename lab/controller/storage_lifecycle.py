@@ -103,9 +103,7 @@ def _provision(controller: core.Controller, attachment: storage.StorageAttachmen
     instance = store.require(storage.StorageInstance, attachment.model, attachment.storage)
     try:
         host = controller.machines.get(machine.hostname)
-        host.attach_storage(
-            instance.source, attachment.location, POOLS[instance.pool].kind, instance.size * _BYTES
-        )
+        host.attach_storage(instance.source, attachment.location, POOLS[instance.pool].kind, instance.size * _BYTES)
     except (machine_module.MachineError, LookupError, OSError, subprocess.SubprocessError) as error:
         _logger.warning("storage %s could not be attached to %s: %s", instance.id, unit.name, error)
         return False

@@ -13,8 +13,6 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import dataclasses
-import datetime
-import enum
 import json
 import pathlib
 import sqlite3
@@ -22,10 +20,13 @@ import threading
 import time
 import typing
 
-import pydantic
+from lab.controller import tables
 
 CACHE_SIZE = 10_000
 """How many results of reading are kept in memory."""
+
+JOURNAL_LENGTH = 100_000
+"""How many changes are still known after the store was opened anew."""
 
 SCHEMA_VERSION = 1
 """Goes up with each change of an entity's columns; a store of another version is refused."""
@@ -52,78 +53,7 @@ class Change:
     key: tuple[str | int, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Column:
-    name: str
-    declaration: str
-    encode: collections.abc.Callable[[typing.Any], typing.Any] | None
-    decode: collections.abc.Callable[[typing.Any], typing.Any] | None
-
-
-class _Table(typing.Generic[Entity]):
-    """How one entity class maps to one SQLite table."""
-
-    def __init__(self, entity: type[Entity], name: str, key: tuple[str, ...], journal: bool, indexes: tuple[str, ...]):
-        self.entity = entity
-        self.name = name
-        self.key = key
-        self.journal = journal
-        self.indexes = indexes
-        self.version = 0
-
-    def prepare(self) -> None:
-        """Reads the type hints. Done late, since they may name types that are defined after the entity."""
-        hints = typing.get_type_hints(self.entity)
-        fields = dataclasses.fields(self.entity)  # pyright: ignore[reportArgumentType]
-        self.columns = [_column(field.name, hints[field.name]) for field in fields]
-        names = ", ".join(f'"{column.name}"' for column in self.columns)
-        marks = ", ".join("?" for _ in self.columns)
-        keys = ", ".join(f'"{name}"' for name in self.key)
-        values = [f'"{column.name}"' for column in self.columns if column.name not in self.key]
-        if values:
-            assignments = ", ".join(f"{value} = excluded.{value}" for value in values)
-            differs = " OR ".join(f'"{self.name}".{value} IS NOT excluded.{value}' for value in values)
-            action = f"DO UPDATE SET {assignments} WHERE {differs}"
-        else:
-            action = "DO NOTHING"
-        columns = ", ".join(f'"{column.name}" {column.declaration}' for column in self.columns)
-        if self.key == ("sequence",):
-            # SQLite itself numbers the rows, and never uses a number twice.
-            definition = columns.replace('"sequence" INTEGER', '"sequence" INTEGER PRIMARY KEY AUTOINCREMENT')
-            options = ""
-        else:
-            definition = f"{columns}, PRIMARY KEY ({keys})"
-            options = " WITHOUT ROWID"
-        self.create = [f'CREATE TABLE IF NOT EXISTS "{self.name}" ({definition}){options}'] + [
-            f'CREATE INDEX IF NOT EXISTS "{self.name}_{index}" ON "{self.name}" ("{index}")' for index in self.indexes
-        ]
-        # All names come from the entity classes, never from data.
-        self.select = f'SELECT {names} FROM "{self.name}"'  # noqa: S608
-        self.upsert = f'INSERT INTO "{self.name}" ({names}) VALUES ({marks}) ON CONFLICT ({keys}) {action}'  # noqa: S608
-        self.where_key = " AND ".join(f'"{name}" = ?' for name in self.key)
-        self.delete = f'DELETE FROM "{self.name}" WHERE {self.where_key}'  # noqa: S608
-
-    def row(self, entity: Entity) -> list[typing.Any]:
-        return [
-            getattr(entity, column.name)
-            if column.encode is None or (value := getattr(entity, column.name)) is None
-            else column.encode(value)
-            for column in self.columns
-        ]
-
-    def load(self, row: collections.abc.Sequence[typing.Any]) -> Entity:
-        return self.entity(
-            *(
-                value if column.decode is None or value is None else column.decode(value)
-                for column, value in zip(self.columns, row, strict=True)
-            )
-        )
-
-    def key_of(self, entity: Entity) -> tuple[str | int, ...]:
-        return tuple(getattr(entity, name) for name in self.key)
-
-
-_tables: dict[type, _Table[typing.Any]] = {}
+_tables: dict[type, tables.Table[typing.Any]] = {}
 
 
 def table(
@@ -135,33 +65,10 @@ def table(
     """
 
     def register(entity: type[Entity]) -> type[Entity]:
-        _tables[entity] = _Table(entity, name, key, journal, indexes)
+        _tables[entity] = tables.Table(entity, name, key, journal, indexes)
         return entity
 
     return register
-
-
-def _encode_time(value: datetime.datetime) -> str:
-    return value.astimezone(datetime.UTC).isoformat(timespec="microseconds")
-
-
-def _column(name: str, hint: typing.Any) -> _Column:
-    arguments = typing.get_args(hint)
-    optional = type(None) in arguments
-    (plain,) = [argument for argument in arguments if argument is not type(None)] if optional else [hint]
-    null = "" if optional else " NOT NULL"
-    if plain is str:
-        return _Column(name, f"TEXT{null}", None, None)
-    if plain in (int, float):
-        return _Column(name, ("INTEGER" if plain is int else "REAL") + null, None, None)
-    if plain is bool:
-        return _Column(name, f"INTEGER{null}", None, bool)
-    if plain is datetime.datetime:
-        return _Column(name, f"TEXT{null}", _encode_time, datetime.datetime.fromisoformat)
-    if isinstance(plain, type) and issubclass(plain, enum.StrEnum):
-        return _Column(name, f"TEXT{null}", str, plain)
-    adapter: pydantic.TypeAdapter[typing.Any] = pydantic.TypeAdapter(plain)
-    return _Column(name, f"TEXT{null}", lambda value: adapter.dump_json(value).decode(), adapter.validate_json)
 
 
 class Store:
@@ -181,7 +88,7 @@ class Store:
         self._changed = threading.Condition(self._lock)
         self._depth = 0
         self._dirty = False
-        self._known: dict[type, _Table[typing.Any]] = {}
+        self._known: dict[type, tables.Table[typing.Any]] = {}
         self._cache: dict[tuple[typing.Any, ...], tuple[int, typing.Any]] = {}
         self._listeners: list[collections.abc.Callable[[], None]] = []
         self._connection = sqlite3.connect(
@@ -202,10 +109,13 @@ class Store:
                 "kind TEXT NOT NULL, key TEXT NOT NULL)"
             )
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._connection.execute(
+                "DELETE FROM change WHERE sequence <= (SELECT max(sequence) FROM change) - ?", (JOURNAL_LENGTH,)
+            )
         for entity in _tables:
             self._table(entity)
 
-    def _table(self, entity: type[Entity]) -> _Table[Entity]:
+    def _table(self, entity: type[Entity]) -> tables.Table[Entity]:
         """The entity's table, which is made if the store has not seen it before."""
         description = self._known.get(entity)
         if description is None:
@@ -276,7 +186,7 @@ class Store:
 
     def _cached(
         self,
-        description: _Table[typing.Any],
+        description: tables.Table[typing.Any],
         key: tuple[typing.Any, ...],
         read: collections.abc.Callable[[], Result],
     ) -> Result:
@@ -352,7 +262,7 @@ class Store:
 
     # Journal
 
-    def _written(self, description: _Table[typing.Any], key: tuple[str | int, ...]) -> None:
+    def _written(self, description: tables.Table[typing.Any], key: tuple[str | int, ...]) -> None:
         description.version += 1
         if description.journal:
             self._dirty = True
@@ -391,6 +301,4 @@ class Store:
 
 def entities_of_models() -> list[type[typing.Any]]:
     """The entity classes that belong to a model: those with a column `model`."""
-    return [
-        entity for entity in _tables if any(field.name == "model" for field in dataclasses.fields(entity))
-    ]
+    return [entity for entity in _tables if any(field.name == "model" for field in dataclasses.fields(entity))]

@@ -17,9 +17,7 @@ _OPERATIONS = "juju.worker.uniter.operation"
 _CUT_OFF = "action terminated"
 
 
-def execute(
-    agent: agent_module.Agent, operation: resolver.RunTask | resolver.FailTask | resolver.RunCommand
-) -> None:
+def execute(agent: agent_module.Agent, operation: resolver.RunTask | resolver.FailTask | resolver.RunCommand) -> None:
     """Does one such operation.
 
     Raises:

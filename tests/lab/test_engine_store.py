@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lab.controller import store as store_module
-from lab.controller.entities import logs, machines, models, relations, tasks, uniter, units
+from lab.controller.entities import logs, machines, models, relations, statuses, tasks, uniter, units
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC)
 MODEL = models.Model("u", "m", "admin", NOW, config={"a": [1, None]})
@@ -110,7 +110,10 @@ def test_the_journal(store: store_module.Store, tmp_path: pathlib.Path) -> None:
         store.put(uniter.UniterState("u", "a/0"))
         store.delete(MODEL)
         assert store.sequence == first
-    assert [(change.kind, change.key) for change in store.changes(first)] == [("units", ("u", "a/0")), ("models", ("u",))]
+    assert [(change.kind, change.key) for change in store.changes(first)] == [
+        ("units", ("u", "a/0")),
+        ("models", ("u",)),
+    ]
     store.delete(MODEL)
     last = store.sequence
     assert last == first + 2
@@ -155,6 +158,27 @@ def test_a_store_of_another_version_is_refused(store: store_module.Store, tmp_pa
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(store_module.StoreError, match="schema version 99"):
         store_module.Store(tmp_path / "store.sqlite")
+
+
+def test_old_history_is_dropped(store: store_module.Store) -> None:
+    for number in range(statuses.HISTORY_LENGTH + 20):
+        statuses.set_status(store, NOW, "u", "unit-a-0", "active", str(number))
+    statuses.set_status(store, NOW, "u", "unit-a-1", "active", "other")
+    kept = statuses.history(store, "u", "unit-a-0")
+    assert [entry.message for entry in kept] == [str(number) for number in range(20, statuses.HISTORY_LENGTH + 20)]
+    assert len(store.find(statuses.StatusHistory)) == statuses.HISTORY_LENGTH + 1
+
+
+def test_an_old_journal_is_dropped_when_the_store_is_opened(
+    store: store_module.Store, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        store.put(dataclasses.replace(MODEL, name=str(number)))
+    store.close()
+    monkeypatch.setattr(store_module, "JOURNAL_LENGTH", 4)
+    again = store_module.Store(tmp_path / "store.sqlite")
+    assert [change.sequence for change in again.changes(0)] == [7, 8, 9, 10]
+    assert again.sequence == 10
 
 
 def test_numbers_are_never_used_twice(store: store_module.Store) -> None:

@@ -70,6 +70,12 @@ def set_status(
         store.put(Status(model, entity, status, message, now, data or {}))
         if previous is None or (previous.status, previous.message) != (status, message):
             store.put(StatusHistory(None, model, entity, status, message, now))
+            store.execute(
+                StatusHistory,
+                "DELETE FROM status_history WHERE model = ? AND entity = ? AND sequence <= (SELECT sequence "
+                "FROM status_history WHERE model = ? AND entity = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)",
+                (model, entity, model, entity, HISTORY_LENGTH),
+            )
 
 
 def get(store: store_module.Store, model: str, entity: str) -> Status | None:
