@@ -1,0 +1,147 @@
+"""Stored examples of every released form of what outlives a release: this charm loads them, and writes them no otherwise."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing
+
+import actions
+import facts
+import observer
+import ops
+import peers
+import pytest
+import refresh
+import yaml
+from ops import testing
+from workload import machine, paths
+
+from tests.fakes import juju, known
+from tests.unit.conftest import Deployed
+
+DIRECTORY = pathlib.Path(__file__).parent / "formats"
+EXAMPLES = sorted(DIRECTORY.glob("*.json"))
+
+
+@pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
+def example(request: pytest.FixtureRequest) -> dict[str, typing.Any]:
+    return json.loads(request.param.read_text())
+
+
+class Reader(ops.CharmBase):
+    """A charm that only reads."""
+
+
+def relation(
+    example: dict[str, typing.Any], endpoint: str, unknown: bool, unit: int = 0
+) -> testing.PeerRelation:
+    more = {"of-a-later-version": "x"} if unknown else {}
+    units = {int(number): bag | more for number, bag in example[endpoint]["units"].items()}
+    return testing.PeerRelation(
+        endpoint,
+        local_app_data=example[endpoint]["application"] | more,
+        local_unit_data=units.pop(unit),
+        peers_data=units,
+    )
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_the_peer_relation(example: dict[str, typing.Any], unknown: bool) -> None:
+    stored = example["database-peers"]["secret"]
+    content = stored["content"] | ({"of-a-later-version": "x"} if unknown else {})
+    secret = testing.Secret(
+        content, id=example["database-peers"]["application"]["system-users-secret"], label=stored["label"], owner="app"
+    )
+    context = testing.Context(Reader, meta={"name": juju.APPLICATION, "peers": juju.METADATA["peers"]})
+    state = testing.State(relations={relation(example, "database-peers", unknown)}, secrets={secret})
+    with context(context.on.start(), state) as manager:
+        found = peers.Peers(manager.charm.model)
+        assert found.others(frozenset({1})) == (
+            facts.Peer(1, "10.0.0.11", None, refreshed=True),
+            facts.Peer(2, None, None, refreshed=False),
+        )
+        assert found.unit_value("address") == "10.0.0.10"
+        assert found.unit_value("cluster-id") == found.application_value("cluster-id") == known.IDENTIFIER
+        assert found.application_value("bootstrap-unit") == "0"
+        passwords = found.passwords()
+        assert passwords is not None
+        assert {name: getattr(passwords, name) for name in vars(passwords)} == {
+            name.removesuffix("-password"): value for name, value in stored["content"].items()
+        }
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_the_refresh_relation(example: dict[str, typing.Any], unknown: bool) -> None:
+    context = testing.Context(Reader, meta={"name": juju.APPLICATION, "peers": juju.METADATA["peers"]})
+    state = testing.State(relations={relation(example, "refresh-v-three", unknown, unit=0)})
+    with context(context.on.start(), state) as manager:
+        assert refresh.snap_revisions(manager.charm.model) == {1: "366", 2: None}
+
+
+def test_the_charm_still_writes_these_keys_and_no_others(deployed: Deployed) -> None:
+    on = deployed(3)
+    newest = json.loads(EXAMPLES[-1].read_text())
+    for endpoint in ("database-peers", "refresh-v-three"):
+        assert set(on.application_databags[endpoint]) == set(newest[endpoint]["application"])
+        allowed = {key for bag in newest[endpoint]["units"].values() for key in bag}
+        for bag in on.databags[endpoint].values():
+            # charm-refresh adds one that nobody reads.
+            assert set(bag) - {"_unused_last_completed_refresh", "ingress-address"} <= allowed
+    (secret,) = on.secrets
+    assert secret.label == newest["database-peers"]["secret"]["label"]
+    assert set(secret.latest_content or {}) == set(newest["database-peers"]["secret"]["content"])
+    settings = observer.read_settings(on.units[0].directory / ".observer.json")
+    assert set(settings) == set(newest["observer"])
+
+
+def test_the_observer_s_settings(
+    example: dict[str, typing.Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text(json.dumps(example["observer"] | {"of-a-later-version": 1}))
+    asked: list[str] = []
+    monkeypatch.setattr(observer, "_get", asked.append)
+    observer.digest(observer.read_settings(file)["endpoints"])
+    assert asked == example["observer"]["endpoints"]
+
+
+def test_patroni_s_configuration_is_read_back(example: dict[str, typing.Any], tmp_path: pathlib.Path) -> None:
+    where = paths.Paths(tmp_path)
+    where.patroni_configuration.parent.mkdir(parents=True)
+    where.patroni_configuration.write_text(yaml.safe_dump(example["patroni"] | {"of-a-later-version": 1}))
+    assert machine.Workload(where).configured() == machine.Configured("10.0.0.10", frozenset({"10.0.0.11"}))
+
+
+def test_the_answer_of_get_cluster_status_has_all_its_keys(example: dict[str, typing.Any]) -> None:
+    report = actions.cluster_report(known.settled(), {})
+    assert set(example["get-cluster-status"]) <= set(report)
+    assert set(example["get-cluster-status"]["members"][0]) <= set(report["members"][0])
+
+
+def test_paths_of_the_snap() -> None:
+    # The layout is a format: data of an earlier deployment are found where they are.
+    where = paths.Paths()
+    common = "/var/snap/charmed-postgresql/common"
+    assert {str(place) for place in where.storages().values()} == {
+        f"{common}/var/lib/postgresql/16",
+        f"{common}/data/logs/16",
+        f"{common}/data/archive",
+        f"{common}/data/temp/16/main",
+    }
+    assert str(where.data_directory) == f"{common}/var/lib/postgresql/16/main"
+    assert str(where.wal_directory) == f"{common}/data/logs/16/main"
+    assert str(where.raft_directory) == f"{common}/var/lib/patroni/raft"
+    assert str(where.patroni_configuration) == "/var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml"
+    assert str(where.binaries) == "/snap/charmed-postgresql/current/usr/lib/postgresql/16/bin"
+    assert str(where.socket_directory) == "/tmp/snap-private-tmp/snap.charmed-postgresql/tmp"
+    places = {storage["location"] for storage in juju.METADATA["storage"].values()}
+    assert all(any(str(place).startswith(each) for each in places) for place in where.storages().values())
+
+
+def test_the_versions_are_those_of_the_snap_s_one_source() -> None:
+    pinned = json.loads((juju.REPOSITORY / "snap_revisions.json").read_text())
+    versions = refresh.Versions.load(juju.REPOSITORY / "refresh_versions.toml")
+    assert (versions.workload, versions.snap_revisions) == (pinned["workload"], pinned["revisions"])
+    assert versions.workload.split(".")[0] == paths.MAJOR_VERSION
+    assert pinned["name"] == paths.SNAP

@@ -1,0 +1,114 @@
+"""How a unit leaves where something goes wrong: bounded, and what did not succeed is left to the others."""
+
+from __future__ import annotations
+
+import pytest
+from workload import raft, snap
+
+from tests.fakes import cluster, juju, workload
+from tests.unit.conftest import Deployed
+
+
+def standby(on: juju.Application) -> juju.Unit:
+    return next(unit for unit in on.units.values() if unit is not on.primary)
+
+
+def is_well(on: juju.Application, count: int) -> None:
+    assert on.are_active(), on.summary()
+    assert len(on.world.raft.members) == len(on.units) == count
+
+
+@pytest.mark.parametrize("fault", ["refuse", "lost"])
+def test_a_primary_that_nobody_takes_over_from_leaves_in_bounded_time(deployed: Deployed, fault: str) -> None:
+    on = deployed(3)
+    going = on.primary
+    on.world.switchover_fault = fault
+    on.remove_unit(going.number)
+    since = on.world.now
+    while going.machine.patroni is not None:
+        on.tick()
+    assert on.world.now - since < 120
+    # Nobody could take over in good order: so it was stopped as the primary, and Patroni's failover did it.
+    assert on.world.violations == [f"{going.machine.name}: stopped while it was the primary of others"]
+    on.world.violations.clear()
+    on.world.switchover_fault = None
+    on.settle()
+    is_well(on, 2)
+
+
+def test_raft_that_refuses_to_let_it_go(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = deployed(3)
+    going = standby(on)
+    execute = workload.Raft._execute
+    monkeypatch.setattr(
+        workload.Raft, "_execute", lambda self, node, command: None if "remove" in command else execute(self, node, command)
+    )
+    on.remove_unit(going.number)
+    while going.machine.patroni is not None:
+        on.tick()
+    assert len(on.world.raft.members) == 3
+    assert not going.machine.has_raft_state()
+    monkeypatch.undo()
+    # The leader removes dead members.
+    on.settle()
+    is_well(on, 2)
+
+
+def test_a_unit_that_is_cut_off_leaves(deployed: Deployed) -> None:
+    on = deployed(3)
+    going = standby(on)
+    process = going.machine.patroni
+    assert process is not None
+    process.node = "10.99.99.99:2222"
+    on.remove_unit(going.number)
+    on.settle()
+    is_well(on, 2)
+
+
+def test_a_unit_whose_patroni_does_not_run_leaves(deployed: Deployed) -> None:
+    on = deployed(3)
+    going = standby(on)
+    going.machine.stop(disable=False)
+    on.remove_unit(going.number)
+    on.settle()
+    is_well(on, 2)
+
+
+def test_a_patroni_that_cannot_be_stopped_keeps_everything(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(3)
+    going = standby(on)
+
+    def stop(self: workload.Snap, disable: bool = False) -> None:
+        raise snap.SnapOperationError("error: cannot stop")
+
+    monkeypatch.setattr(workload.Snap, "stop", stop)
+    on.remove_unit(going.number)
+    on.step(going)
+    assert going.machine.patroni is not None
+    assert going.machine.has_raft_state()
+    assert going.machine.paths.patroni_configuration.exists()
+    monkeypatch.undo()
+    on.settle()
+    is_well(on, 2)
+
+
+def test_a_unit_that_was_never_installed_leaves(on: juju.Application) -> None:
+    on.deploy(2, store_reachable=False)
+    on.run(40)
+    on.remove_unit(1)
+    on.units[0].machine.store_reachable = True
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+def test_the_fake_s_raft_leader_cannot_be_removed(deployed: Deployed) -> None:
+    # The fake holds to what pysyncobj does, else these tests would prove nothing.
+    on = deployed(3)
+    shared: cluster.RaftCluster = on.world.raft
+    assert shared.raft_leader is not None
+    other = next(node for node in shared.members if node != shared.raft_leader)
+    asked = workload.Raft(on.units[0].machine, shared.password)
+    assert not asked.remove(other, shared.raft_leader)
+    assert raft.Raft("x")._succeeded("FAIL REMOVE x") is False
