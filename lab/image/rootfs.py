@@ -48,6 +48,13 @@ apt-get update
 apt-get upgrade --yes
 apt-get install --yes --no-install-recommends snapd
 rm /usr/sbin/policy-rc.d
+# As on Ubuntu's cloud images: the user that `juju ssh` logs in as, and programs of snaps below sudo.
+useradd --create-home --shell /bin/bash ubuntu
+cat >/etc/sudoers.d/90-ubuntu <<'END'
+ubuntu ALL=(ALL) NOPASSWD:ALL
+Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
+END
+chmod 440 /etc/sudoers.d/90-ubuntu
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt /usr/share/doc/* /usr/share/man/* \
     /usr/share/info/* /usr/share/locale/*
