@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import socket
+import threading
 import time
 import typing
 
@@ -85,6 +86,8 @@ class Runner:
         self._controller = controller
         self._model = model
         self._unit = unit
+        # Held while a process is started: whoever finds none knows that none is about to be there.
+        self._lock = threading.RLock()
         self._process: process.HookProcess | None = None
         self._crash = False
         self._number = 0
@@ -99,18 +102,16 @@ class Runner:
 
     def kill(self) -> bool:
         """Kills what runs now, which thereby fails; False if nothing runs."""
-        running = self._process
-        if running is not None:
-            running.kill()
-        return running is not None
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+            return self._process is not None
 
     def crash(self) -> bool:
         """Lets the agent die in what runs now; False if nothing runs."""
-        self._crash = True
-        if not self.kill():
-            self._crash = False
-            return False
-        return True
+        with self._lock:
+            self._crash = self._process is not None
+            return self.kill()
 
     def charm(
         self,
@@ -132,8 +133,7 @@ class Runner:
         environment = execution.environment(self._controller, run, path)
         directory = machine.inside(execution.charm_directory(self._unit))
         outcome = Outcome(handler.description)
-        self._process = process.HookProcess(machine, handler.argv, environment, directory)
-        self._note(machine)
+        self._start(machine, handler.argv, environment, directory)
         self._serve(outcome, context, agent_socket, path.partition("/")[2])
         return outcome
 
@@ -154,17 +154,24 @@ class Runner:
         environment = execution.environment(self._controller, run, "")
         directory = machine.inside(execution.charm_directory(self._unit))
         outcome = Outcome("command")
-        self._process = process.HookProcess(machine, ["/bin/bash", "-s"], environment, directory, script)
-        self._note(machine)
+        self._start(machine, ["/bin/bash", "-s"], environment, directory, script)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._serve(outcome, context, agent_socket, "juju-exec", deadline)
         if deadline is not None and outcome.code < 0 and time.monotonic() >= deadline:
             raise TimeoutError
         return outcome
 
-    def _note(self, machine: machine_module.Machine) -> None:
-        """Writes down which process runs, so that an agent that starts after a crash can end it."""
-        if self._process is not None:
+    def _start(
+        self,
+        machine: machine_module.Machine,
+        argv: list[str],
+        environment: dict[str, str],
+        directory: str,
+        script: str | None = None,
+    ) -> None:
+        with self._lock:
+            self._process = process.HookProcess(machine, argv, environment, directory, script)
+            # An agent that starts after a crash of the controller ends what is written down here.
             process.write_record(self._record(machine), self._process.pid)
 
     def _record(self, machine: machine_module.Machine) -> pathlib.Path:
@@ -202,9 +209,10 @@ class Runner:
         try:
             outcome.code = self._process.run(agent_socket, on_request, on_output, deadline)
         finally:
-            self._process = None
-        if self._crash:
-            self._crash = False
+            with self._lock:
+                self._process = None
+                crashed, self._crash = self._crash, False
+        if crashed:
             raise faults.AgentCrash
 
     def _answer(

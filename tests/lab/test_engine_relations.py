@@ -192,6 +192,7 @@ def test_removing_a_relation_by_force(pair: World) -> None:
     pair.operations.remove_relation("m", ["client", "server"], force=True)
     pair.settle()
     assert pair.relation(KEY) is None
+    assert pair.local("client/0").relations == {}
     assert pair.runs() == []
 
 
