@@ -86,6 +86,27 @@ def test_an_archive_cannot_write_outside_of_the_charm(tmp_path: pathlib.Path) ->
     assert not (tmp_path / "a/evil").exists()
 
 
+def test_what_a_deployment_that_was_cut_off_has_left_goes_with_the_next_one(tmp_path: pathlib.Path) -> None:
+    archives: list[pathlib.Path] = []
+    for number, name in enumerate("abc"):
+        with zipfile.ZipFile(tmp_path / f"{name}.charm", "w") as archive:
+            archive.writestr(f"only-{name}", str(number))
+            archive.writestr("z", str(number))
+        archives.append(tmp_path / f"{name}.charm")
+    files = charm_files.CharmFiles(tmp_path / "charm", tmp_path / "manifests")
+    files.deploy(archives[0], "local:x-0")
+
+    def cut_off() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        files.deploy(archives[1], "local:x-1", cut_off)
+    assert files.deployed == "local:x-0"
+    files.deploy(archives[2], "local:x-2")
+    assert sorted(path.name for path in (tmp_path / "charm").iterdir()) == [".juju-charm", "only-c", "z"]
+    assert files.deployed == "local:x-2"
+
+
 # Errors
 
 
