@@ -101,6 +101,7 @@ def run(
     settings = rehearse.Options(units=options.units, patience=options.patience)
     with lab(shown, keep=options.keep):
         juju.add_model(MODEL)
+        juju.cli("switch", MODEL, include_model=False)  # for whoever looks around
         result = rehearse.Rehearsal(application, shown, client, settings).run(old, new)
         if result.problems:
             diagnose(juju, options.report)
