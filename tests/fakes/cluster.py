@@ -12,9 +12,8 @@ import typing
 
 import yaml
 
-from workload import scram
-
 from tests.fakes import datafiles
+from workload import scram
 
 if typing.TYPE_CHECKING:
     from tests.fakes import world
@@ -52,7 +51,7 @@ class Process:
 
     def reload(self) -> None:
         """Read the configuration file."""
-        self.settings = yaml.load(self.machine.paths.patroni_configuration.read_text(), yaml.CSafeLoader)  # noqa: S506  a safe one
+        self.settings = yaml.load(self.machine.paths.patroni_configuration.read_text(), yaml.CSafeLoader)
 
     @property
     def name(self) -> str:
@@ -273,9 +272,7 @@ class RaftCluster:
             elif process.data.system_identifier != self.system_identifier:
                 self.world.violations.append(f"{process.name} was started on the data of another cluster")
                 process.state = "stopped"
-            elif process.state in ("starting", "running") and waited >= 1:
-                process.state = "streaming"
-            elif process.state == "creating replica" and waited >= CLONE_SECONDS:
+            elif (process.state in ("starting", "running") and waited >= 1) or (process.state == "creating replica" and waited >= CLONE_SECONDS):
                 process.state = "streaming"
             if process.state == "streaming" and process.data is not None:
                 process.data.timeline = self.timeline

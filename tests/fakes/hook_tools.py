@@ -128,8 +128,10 @@ def serve(served: Served, metadata: ops.CharmMeta) -> collections.abc.Iterator[N
         mock.patch.object(_ops_main_mock, "_MockModelBackend", Backend),
         mock.patch.object(subprocess, "run", served.run),
         mock.patch.object(httpx, "HTTPTransport", transport),
-        # ops.testing writes the metadata for each hook, and ops reads them: most of the time that a hook would take.
+        # ops.testing writes the metadata for each hook, and ops reads them; the state is copied, though it is made for
+        # one hook only: together most of the time that a hook would take.
         mock.patch.object(_runtime, "yaml", types.SimpleNamespace(safe_dump=json.dumps)),
         mock.patch.object(_ops_main_mock.Ops, "_load_charm_meta", lambda _: metadata),
+        mock.patch.object(_runtime, "copy", types.SimpleNamespace(deepcopy=lambda state: state)),
     ):
         yield

@@ -10,12 +10,9 @@ import collections
 import collections.abc
 import contextlib
 import dataclasses
-import hashlib
 import json
-import logging
 import os
 import pathlib
-import shutil
 import types
 import typing
 from unittest import mock
@@ -31,9 +28,8 @@ import leaving
 import observer
 import refresh
 import switchover
-from workload import files, watch
-
 from tests.fakes import hook_tools, workload, world
+from workload import files, watch
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 METADATA = yaml.safe_load((REPOSITORY / "charmcraft.yaml").read_text())
@@ -43,6 +39,8 @@ ENDPOINTS = tuple(METADATA["peers"])
 NETWORK_ENDPOINT = ENDPOINTS[0]
 FIRST_CHARM_TIME = 1_700_000_000.123
 QUIET_SECONDS = 65.0
+FIRST_RETRY_SECONDS = 5.0
+LONGEST_RETRY_SECONDS = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +115,8 @@ class Unit:
         self.in_scope = False
         self.error: BaseException | None = None
         self.failures: list[BaseException] = []
+        self.retry_at = 0.0
+        self.patience = FIRST_RETRY_SECONDS
         self.sees: dict[str, set[int]] = {endpoint: set() for endpoint in ENDPOINTS}
         self.seen: Databags = {endpoint: {} for endpoint in ENDPOINTS}
         self.status: testing.UnknownStatus | typing.Any = testing.UnknownStatus()
@@ -130,6 +130,7 @@ class Unit:
         self.directory.mkdir()
         (self.directory / "src").symlink_to(REPOSITORY / "src")
         self.unpack(application.charm)
+
     def unpack(self, build: Charm) -> None:
         """Put the charm's files in place; those that the charm has made stay."""
         self.charm = build
@@ -441,8 +442,10 @@ class Application:
                     other.queue_once(Event("relation-changed", endpoint=endpoint))
 
     def step(self, unit: Unit, retry: bool = True) -> bool:
-        """Run the unit's next hook; whether there was one. A hook that has failed is tried again."""
-        if unit.gone or not unit.machine.up or (unit.error is not None and not retry):
+        """Run the unit's next hook; whether there was one. A hook that has failed is tried again, later and later."""
+        if unit.gone or not unit.machine.up:
+            return False
+        if unit.error is not None and (not retry or self.world.now < unit.retry_at):
             return False
         if unit.error is None and unit.upgrades and unit.started:
             unit.unpack(unit.upgrades.popleft())
@@ -458,8 +461,10 @@ class Application:
         except HookFailed as failed:
             unit.error = failed.__cause__
             unit.failures.append(failed.__cause__ or failed)
+            unit.retry_at = self.world.now + unit.patience
+            unit.patience = min(unit.patience * 2, LONGEST_RETRY_SECONDS)
             return True
-        unit.error = None
+        unit.error, unit.patience = None, FIRST_RETRY_SECONDS
         unit.queue.popleft()
         self._after(unit, event)
         return True

@@ -36,7 +36,12 @@ def member(number: int, role: cluster.Role = cluster.Role.SYNCHRONOUS_STANDBY) -
     """A member that runs as it should."""
     primary = role is cluster.Role.PRIMARY
     return cluster.Member(
-        name(number), role, "running" if primary else "streaming", address(number), timeline=1, lag=None if primary else 0
+        name(number),
+        role,
+        "running" if primary else "streaming",
+        address(number),
+        timeline=1,
+        lag=None if primary else 0,
     )
 
 

@@ -7,9 +7,8 @@ import json
 import pathlib
 import typing
 
-from workload import files, machine, paths, patroni, raft, snap, sql
-
 from tests.fakes import cluster, world
+from workload import files, machine, paths, patroni, raft, snap, sql
 
 
 class Snap(snap.Snap):

@@ -14,9 +14,8 @@ import typing
 
 import yaml
 
-from workload import datadir, paths, scram, snap
-
 from tests.fakes import cluster, datafiles
+from workload import datadir, paths, scram, snap
 
 GIBIBYTE = 1024**3
 STORAGES = ("data", "logs", "archive", "temp")
@@ -187,7 +186,7 @@ class Machine:
 
     def settings(self) -> dict[str, typing.Any]:
         """Patroni's configuration as it is on disk."""
-        return yaml.load(self.paths.patroni_configuration.read_text(), yaml.CSafeLoader)  # noqa: S506  a safe one
+        return yaml.load(self.paths.patroni_configuration.read_text(), yaml.CSafeLoader)
 
     # snapd and systemd
 

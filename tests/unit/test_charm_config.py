@@ -5,10 +5,11 @@ from __future__ import annotations
 import pathlib
 import typing
 
-import compatibility
-import config
 import pytest
 import yaml
+
+import compatibility
+import config
 
 METADATA = yaml.safe_load((pathlib.Path(__file__).parents[2] / "charmcraft.yaml").read_text())
 

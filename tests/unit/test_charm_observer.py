@@ -12,8 +12,9 @@ import sys
 import threading
 import typing
 
-import observer
 import pytest
+
+import observer
 from workload import files, watch
 
 MEMBERS: list[dict[str, typing.Any]] = [
@@ -288,7 +289,11 @@ def watcher(tmp_path: pathlib.Path) -> watch.Watch:
 
 
 def test_the_service_is_started_once_and_again_for_another_program(systemd: Systemd, watcher: watch.Watch) -> None:
-    started = [("daemon_reload",), ("service_enable", "pg-3-observer.service"), ("service_restart", "pg-3-observer.service")]
+    started = [
+        ("daemon_reload",),
+        ("service_enable", "pg-3-observer.service"),
+        ("service_restart", "pg-3-observer.service"),
+    ]
     watcher.ensure(["http://10.0.0.1:8008"], 30.0)
     assert systemd.calls == started
     unit = (watcher.systemd_units / "pg-3-observer.service").read_text()

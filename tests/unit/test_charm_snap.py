@@ -15,6 +15,7 @@ import urllib.parse
 import pytest
 from charmlibs.snap import _snap as library
 from charms.operator_libs_linux.v2 import snap as snap_library
+
 from workload import paths, snap
 
 SNAP = """#!{python}

@@ -14,6 +14,7 @@ import typing
 
 import pysyncobj
 import pytest
+
 from workload import cluster, patroni, raft
 
 ANSWER = {
@@ -29,7 +30,14 @@ ANSWER = {
             "lag": 16,
             "receive_lsn": "0/1",
         },
-        {"name": "pg-0", "role": "leader", "state": "running", "host": "10.0.0.1", "timeline": 3, "pending_restart": True},
+        {
+            "name": "pg-0",
+            "role": "leader",
+            "state": "running",
+            "host": "10.0.0.1",
+            "timeline": 3,
+            "pending_restart": True,
+        },
         {"name": "pg-2", "role": "replica", "state": "creating replica", "host": "10.0.0.3", "lag": "unknown"},
         {"name": "pg-3", "role": "quorum_standby", "state": "streaming", "host": "10.0.0.4", "timeline": 3, "lag": 0},
         {"name": "pg-4", "role": "standby_leader", "state": "streaming"},

@@ -7,15 +7,15 @@ import ipaddress
 import pathlib
 import typing
 
-import execution
 import hypothesis
 import pytest
 import yaml
 from hypothesis import strategies
-from workload import configuration, paths
 
+import execution
 from tests.fakes import cluster as fake
 from tests.fakes import known
+from workload import configuration, paths
 
 WHERE = paths.Paths(pathlib.Path("/root-of-a-test"))
 

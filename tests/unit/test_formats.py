@@ -6,19 +6,19 @@ import json
 import pathlib
 import typing
 
+import ops
+import pytest
+import yaml
+from ops import testing
+
 import actions
 import facts
 import observer
-import ops
 import peers
-import pytest
 import refresh
-import yaml
-from ops import testing
-from workload import machine, paths
-
 from tests.fakes import juju, known
 from tests.unit.conftest import Deployed
+from workload import machine, paths
 
 DIRECTORY = pathlib.Path(__file__).parent / "formats"
 EXAMPLES = sorted(DIRECTORY.glob("*.json"))
@@ -33,9 +33,7 @@ class Reader(ops.CharmBase):
     """A charm that only reads."""
 
 
-def relation(
-    example: dict[str, typing.Any], endpoint: str, unknown: bool, unit: int = 0
-) -> testing.PeerRelation:
+def relation(example: dict[str, typing.Any], endpoint: str, unknown: bool, unit: int = 0) -> testing.PeerRelation:
     more = {"of-a-later-version": "x"} if unknown else {}
     units = {int(number): bag | more for number, bag in example[endpoint]["units"].items()}
     return testing.PeerRelation(

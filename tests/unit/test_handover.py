@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-import handover
 import pytest
-from workload import cluster
 
+import handover
 from tests.fakes import known
+from workload import cluster
 
 CONDITIONS: dict[str, dict[str, object]] = {
     "synchronous": {},

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import typing
 
+import hypothesis
+import pytest
+
 import config
 import facts
-import hypothesis
 import prechecks
 import problems
-import pytest
 import statuses
-from workload import cluster, datadir, snap, sql
-
 from tests.fakes import known
 from tests.unit.test_planner import GARBAGE, OTHER_CLUSTER, READY, any_facts
+from workload import cluster, datadir, snap, sql
 
 IDLE = sql.Activity(0.0, 0, 0, False, False)
 ROOM = 10 * 1024**3
@@ -68,7 +68,10 @@ def test_unhealthy(given: facts.Facts, reason: str | None) -> None:
     [
         ({}, None),
         ({"machine_architecture_supported": False}, "Unsupported architecture"),
-        ({"machine_storages_missing": ("data", "temp")}, "Storage missing: data, temp; attach with `juju attach-storage`"),
+        (
+            {"machine_storages_missing": ("data", "temp")},
+            "Storage missing: data, temp; attach with `juju attach-storage`",
+        ),
         ({"machine_data": GARBAGE, "machine_has_raft_state": False}, "files that are no database cluster"),
         # While it is being copied from the primary it is not complete.
         ({"machine_data": GARBAGE, "machine_has_raft_state": True}, None),
@@ -76,7 +79,10 @@ def test_unhealthy(given: facts.Facts, reason: str | None) -> None:
         ({"machine_data": OTHER_CLUSTER, "cluster_id": None, "bootstrap_unit": 0}, None),
         ({"machine_data": OTHER_CLUSTER, "cluster_id": None, "bootstrap_unit": None}, None),
         ({"machine_data": OTHER_CLUSTER, "cluster_id": None, "bootstrap_unit": 1}, "deploy one unit with it first"),
-        ({"machine_data": datadir.DataDirectory(datadir.Content.CLUSTER, known.IDENTIFIER, "15")}, "holds PostgreSQL 15"),
+        (
+            {"machine_data": datadir.DataDirectory(datadir.Content.CLUSTER, known.IDENTIFIER, "15")},
+            "holds PostgreSQL 15",
+        ),
         ({"machine_other_major_version": "14"}, "holds PostgreSQL 14, this charm runs 16"),
     ],
 )
@@ -115,7 +121,12 @@ def test_clock(skew: float, told: bool) -> None:
             "A transaction is open for 61 s; see pg_stat_activity",
         ),
         (known.settled(), sql.Activity(0, 3, 0, False, False), ROOM, "3 prepared transactions; see pg_prepared_xacts"),
-        (known.settled(), sql.Activity(0, 0, 1024, False, False), ROOM, "1 KiB in temporary tablespace; wait for the query"),
+        (
+            known.settled(),
+            sql.Activity(0, 0, 1024, False, False),
+            ROOM,
+            "1 KiB in temporary tablespace; wait for the query",
+        ),
         (known.settled(), sql.Activity(0, 0, 0, True, False), ROOM, "A backup is running; wait for its end"),
         (known.settled(), sql.Activity(0, 0, 0, False, True), ROOM, "Archiving of WAL fails; see pg_stat_archiver"),
     ],
@@ -144,7 +155,9 @@ SERVES = "active"
         (known.settled(1), None, (SERVES, "Synchronous standby")),
         (known.settled(2, cluster=known.view(3, synchronous={1})), None, (SERVES, "Standby")),
         (
-            known.settled(cluster=known.view(3, changes={0: {"pending_restart": True}}), machine_storages_full=("data",)),
+            known.settled(
+                cluster=known.view(3, changes={0: {"pending_restart": True}}), machine_storages_full=("data",)
+            ),
             None,
             (SERVES, "Primary; restart pending; storage nearly full: data"),
         ),
@@ -169,7 +182,10 @@ SERVES = "active"
         ),
         (
             known.new(
-                2, **READY, cluster_id=known.IDENTIFIER, cluster=known.view(2, changes={1: {"state": "creating replica"}})
+                2,
+                **READY,
+                cluster_id=known.IDENTIFIER,
+                cluster=known.view(2, changes={1: {"state": "creating replica"}}),
             ),
             None,
             ("waiting", "Waiting to join: postgresql-machine-1 (creating replica)"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from workload import raft, snap
 
 from tests.fakes import cluster, juju, workload
 from tests.unit.conftest import Deployed
+from workload import raft, snap
 
 
 def standby(on: juju.Application) -> juju.Unit:
@@ -41,7 +41,9 @@ def test_raft_that_refuses_to_let_it_go(deployed: Deployed, monkeypatch: pytest.
     going = standby(on)
     execute = workload.Raft._execute
     monkeypatch.setattr(
-        workload.Raft, "_execute", lambda self, node, command: None if "remove" in command else execute(self, node, command)
+        workload.Raft,
+        "_execute",
+        lambda self, node, command: None if "remove" in command else execute(self, node, command),
     )
     on.remove_unit(going.number)
     while going.machine.patroni is not None:
@@ -74,9 +76,7 @@ def test_a_unit_whose_patroni_does_not_run_leaves(deployed: Deployed) -> None:
     is_well(on, 2)
 
 
-def test_a_patroni_that_cannot_be_stopped_keeps_everything(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_patroni_that_cannot_be_stopped_keeps_everything(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     on = deployed(3)
     going = standby(on)
 

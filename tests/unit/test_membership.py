@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-import facts
-import membership
 import pytest
 
+import facts
+import membership
 from tests.fakes import known
 
 

@@ -6,19 +6,19 @@ import dataclasses
 import itertools
 import typing
 
+import hypothesis
+import pytest
+from hypothesis import strategies
+
 import config
 import facts
 import handover
-import hypothesis
 import membership
 import planner
 import problems
-import pytest
-from hypothesis import strategies
 from steps import ChangeMembership, HandOver, Step
-from workload import cluster, configuration, datadir, snap
-
 from tests.fakes import known
+from workload import cluster, configuration, datadir, snap
 
 OTHER_CLUSTER = datadir.DataDirectory(datadir.Content.CLUSTER, "42", "16")
 GARBAGE = datadir.DataDirectory(datadir.Content.OTHER)
@@ -57,9 +57,7 @@ def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]
             id="the leader before the units have met",
         ),
         pytest.param(known.new(1, ready=False, passwords=None, bootstrap_unit=None), (), id="others wait for that"),
-        pytest.param(
-            known.new(), (Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PUBLISH_ADDRESS), id="the units have met"
-        ),
+        pytest.param(known.new(), (Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PUBLISH_ADDRESS), id="the units have met"),
         pytest.param(known.new(machine_snap=None), (), id="snapd does not answer"),
         pytest.param(
             known.new(machine_snap=snap.SnapState("416"), published_address=known.address(0)),
@@ -95,9 +93,7 @@ def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]
             (Step.CONFIGURE, Step.START),
             id="a member that does not run is started",
         ),
-        pytest.param(
-            known.settled(machine_configured_address="10.0.0.99"), (Step.MOVE,), id="the address has changed"
-        ),
+        pytest.param(known.settled(machine_configured_address="10.0.0.99"), (Step.MOVE,), id="the address has changed"),
         pytest.param(
             known.settled(published_address="10.0.0.99"), (Step.PUBLISH_ADDRESS, Step.CONFIGURE), id="address to tell"
         ),
@@ -281,7 +277,9 @@ def any_facts(draw: strategies.DrawFn) -> facts.Facts:
         passwords=draw(strategies.sampled_from([None, known.PASSWORDS])),
         config=draw(strategies.sampled_from([None, config.Config(), config.Config(synchronous_node_count=0)])),
         cluster=draw(views),
-        refresh=draw(strategies.none() | strategies.builds(facts.RefreshFacts, booleans, strategies.just("416"), booleans)),
+        refresh=draw(
+            strategies.none() | strategies.builds(facts.RefreshFacts, booleans, strategies.just("416"), booleans)
+        ),
         role_passwords_current=draw(booleans),
         machine_address=draw(strategies.sampled_from([None, own])),
         machine_storages_missing=draw(strategies.sampled_from([(), ("data",)])),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 
 import pytest
@@ -118,8 +117,7 @@ def test_the_primary_is_handed_over_in_a_hook_before_the_one_that_stops_it(deplo
     assert unit.machine.revision == "416"
 
 
-@pytest.mark.parametrize("refreshed", [1, 2])
-@pytest.mark.parametrize("primary", [0, 2])
+@pytest.mark.parametrize(("refreshed", "primary"), [(1, 0), (1, 2), (2, 0)])
 def test_rollback_midway(deployed: Deployed, refreshed: int, primary: int) -> None:
     on = deployed(3)
     on.set_config(pause_after_unit_refresh="all")
@@ -142,11 +140,16 @@ def test_rollback_midway(deployed: Deployed, refreshed: int, primary: int) -> No
 
 def test_a_refresh_can_be_done_again_after_a_rollback(deployed: Deployed) -> None:
     on = deployed(3)
+    on.refresh(juju.NEW)
+    on.settle()
+    assert revisions(on)[2] == "416"
+    on.refresh(dataclasses.replace(juju.OLD))
+    on.settle()
+    is_complete(on, "366")
     on.set_config(pause_after_unit_refresh="none")
-    for build, revision in ((juju.NEW, "416"),):
-        on.refresh(build)
-        on.settle()
-        is_complete(on, revision)
+    on.refresh(dataclasses.replace(juju.NEW))
+    on.settle()
+    is_complete(on, "416")
 
 
 def test_charm_code_only(deployed: Deployed) -> None:
@@ -161,10 +164,7 @@ def test_charm_code_only(deployed: Deployed) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"workload": "16.13"},
         {"workload": "17.1"},
-        {"version": "16/0.9.0"},
-        {"version": "14/1.1.0"},
         {"version": "16/1.1.0.post1.dev0+71201f4"},
     ],
 )
@@ -212,9 +212,6 @@ def test_pre_refresh_check(deployed: Deployed) -> None:
     [
         ({"longest_transaction_seconds": 3600.0}, "A transaction is open for 3600 s; see pg_stat_activity"),
         ({"backup_running": True}, "A backup is running; wait for its end"),
-        ({"prepared_transactions": 2}, "2 prepared transactions; see pg_prepared_xacts"),
-        ({"temporary_bytes": 4096}, "4 KiB in temporary tablespace; wait for the query"),
-        ({"archiver_failing": True}, "Archiving of WAL fails; see pg_stat_archiver"),
     ],
 )
 def test_what_goes_on_in_the_database_stops_a_refresh(
@@ -224,7 +221,10 @@ def test_what_goes_on_in_the_database_stops_a_refresh(
     primary_on(on, 2)
     on.world.raft.database.activity = dict(activity)
     assert on.leader is not None
-    assert on.leader.act("pre-refresh-check").failure == f"Charm is not ready for refresh. Pre-refresh check failed: {reason}"
+    assert (
+        on.leader.act("pre-refresh-check").failure
+        == f"Charm is not ready for refresh. Pre-refresh check failed: {reason}"
+    )
     on.refresh(juju.NEW)
     on.settle()
     assert set(revisions(on).values()) == {"366"}
@@ -526,7 +526,7 @@ def test_configuration_changes_wait_for_the_end_of_a_refresh(deployed: Deployed)
     assert is_complete_with_one["synchronous_node_count"] == 1
 
 
-@pytest.mark.parametrize(("seed", "primary"), itertools.product(range(2), range(3)))
+@pytest.mark.parametrize(("seed", "primary"), enumerate(range(3), start=1))
 def test_in_any_order_of_hooks(deployed: Deployed, seed: int, primary: int) -> None:
     on = deployed(3)
     on.set_config(pause_after_unit_refresh="none")

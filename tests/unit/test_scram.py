@@ -9,6 +9,7 @@ import psycopg
 import psycopg.pq
 import pytest
 from hypothesis import strategies
+
 from workload import scram
 
 passwords = strategies.text(strategies.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)

@@ -13,13 +13,13 @@ import tempfile
 import threading
 import time
 
-import execution
-import observation
 import psycopg
 import pytest
-from workload import paths, scram, sql
 
+import execution
+import observation
 from tests.fakes import known
+from workload import paths, scram, sql
 
 pytestmark = pytest.mark.postgresql
 SETTINGS = (
@@ -175,7 +175,9 @@ def test_an_idle_database(server: Server) -> None:
 
 
 def test_open_and_prepared_transactions(server: Server) -> None:
-    with psycopg.connect(host=str(server.directory), port=server.port, user="operator", dbname="postgres") as connection:
+    with psycopg.connect(
+        host=str(server.directory), port=server.port, user="operator", dbname="postgres"
+    ) as connection:
         connection.execute("SELECT 1")
         time.sleep(0.3)
         found = server.sql().activity()
@@ -190,11 +192,15 @@ def test_open_and_prepared_transactions(server: Server) -> None:
 
 def test_temporary_files_in_the_tablespace(server: Server) -> None:
     have_tablespace(server)
-    with psycopg.connect(host=str(server.directory), port=server.port, user="operator", dbname="postgres") as connection:
+    with psycopg.connect(
+        host=str(server.directory), port=server.port, user="operator", dbname="postgres"
+    ) as connection:
         connection.execute("SET temp_tablespaces = temp")
         connection.execute("SET work_mem = '64kB'")
         # A cursor in the middle of a sort that does not fit into memory.
-        connection.execute("DECLARE sorted CURSOR FOR SELECT g, md5(g::text) FROM generate_series(1, 50000) g ORDER BY 2")
+        connection.execute(
+            "DECLARE sorted CURSOR FOR SELECT g, md5(g::text) FROM generate_series(1, 50000) g ORDER BY 2"
+        )
         connection.execute("FETCH 1 FROM sorted")
         assert server.sql().activity().temporary_bytes > 64 * 1024
     assert server.sql().activity().temporary_bytes == 0

@@ -11,9 +11,9 @@ import struct
 import threading
 
 import pytest
-from workload import configuration, datadir, files, machine, paths
 
 from tests.fakes import datafiles, known
+from workload import configuration, datadir, files, machine, paths
 
 OWN = files.Owner(os.getuid(), os.getgid())
 NOBODY = files.Owner(65534, 65534)
