@@ -15,7 +15,7 @@ import pathlib
 import threading
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import refusal
 
@@ -46,16 +46,16 @@ class Revision:
 
     number: str
     file: str
-    sha256: str
+    sha256: str = field(repr=False)
     size: int
     version: str
     type: str
     base: str | None
     confinement: str
-    summary: str
-    description: str
+    summary: str = field(repr=False)
+    description: str = field(repr=False)
     released_at: str
-    apps: tuple[str, ...]
+    apps: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def parse(cls, number: str, entry: Mapping[str, typing.Any]) -> Revision:
