@@ -15,6 +15,7 @@ import ops
 import actions
 import execution
 import facts
+import hook_tool_cache
 import observation
 import peers
 import planner
@@ -213,12 +214,13 @@ def _ops_status(status: statuses.Status) -> ops.StatusBase:
     return ops.StatusBase.from_name(status.level.value, status.message)
 
 
-def silence_requests() -> None:
-    """Keep the libraries that ask snapd from logging each request at INFO."""
+def prepare() -> None:
+    """Prepare the libraries for a hook: fewer hook tools, and no log line at INFO for each request to snapd."""
+    hook_tool_cache.install()
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":
-    silence_requests()
+    prepare()
     ops.main(PostgresqlCharm)

@@ -234,7 +234,7 @@ def _serve(connection: socket.socket, world_address: str) -> None:
 def main(address: str, world_address: str) -> None:
     """Serve until killed; each request has a process of its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    charm.silence_requests()
+    charm.prepare()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
