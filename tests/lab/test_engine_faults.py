@@ -223,6 +223,19 @@ def test_a_machine_that_is_down_takes_its_agent_with_it(world: World) -> None:
     assert world.hooks() == ["start", "config-changed"]
 
 
+def test_a_machine_that_goes_down_or_comes_up_by_itself_is_noticed(world: World) -> None:
+    world.deploy()
+    world.hooks()
+    machine = world.controller.machine(world.model, "0")
+    machine.crash()
+    world.settle()
+    assert not world.unit("tiny/0").agent_alive
+    machine.start()
+    world.settle()
+    assert world.unit("tiny/0").agent_alive
+    assert world.hooks() == ["start"]
+
+
 def test_a_machine_that_crashes_in_a_hook(world: World) -> None:
     world.deploy()
     world.script("config-changed", "[ -f there ] || { touch there; sleep 60; }")
