@@ -46,7 +46,7 @@ class PostgresqlCharm(ops.CharmBase):
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
         self.workload = machine.Workload()
-        self.peers = peers.Peers(self.model)
+        self.peers = peers.Peers(self.model, new_secrets=_dispatched("secret-changed"))
         self.versions = refresh.Versions.load()
         self._note: str | None = None
         self._tearing_down = False
@@ -215,10 +215,12 @@ def _ops_status(status: statuses.Status) -> ops.StatusBase:
 
 
 def prepare() -> None:
-    """Prepare the libraries for a hook: fewer hook tools, and no log line at INFO for each request to snapd."""
+    """Prepare the libraries for a hook: fewer hook tools, and no log lines (each a process) of their details."""
     hook_tool_cache.install()
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for detailed in ("charm_", "charm_json"):
+        logging.getLogger(detailed).setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

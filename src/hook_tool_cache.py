@@ -27,7 +27,8 @@ class _Remembering(types.ModuleType):
     def run(self, command: list[str], **options: typing.Any) -> typing.Any:
         """Run a hook tool, or give the answer that it gave before. Raises what subprocess.run raises."""
         if command[0] not in _READS:
-            self._answers.clear()
+            # Of what is remembered, only databags can be changed by the hook itself.
+            self._answers = {key: answer for key, answer in self._answers.items() if key[0] != "relation-get"}
             return subprocess.run(command, **options)
         key = tuple(command)
         if key not in self._answers:

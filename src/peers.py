@@ -31,8 +31,10 @@ _ALPHABET = string.ascii_letters + string.digits
 class Peers:
     """Typed access to the peer relation, for one hook."""
 
-    def __init__(self, model: ops.Model):
+    def __init__(self, model: ops.Model, new_secrets: bool = False):
         self._model = model
+        self._new_secrets = new_secrets
+        """Whether Juju has told that a secret has changed: else what this unit tracks is what there is."""
 
     @property
     def relation(self) -> ops.Relation | None:
@@ -103,7 +105,7 @@ class Peers:
         """The system users' passwords; None before the leader has generated them."""
         if self._secret is None:
             return None
-        content = self._secret.get_content(refresh=True)
+        content = self._secret.get_content(refresh=self._new_secrets)
         return configuration.Passwords(
             operator=content["operator-password"],
             replication=content["replication-password"],
