@@ -12,6 +12,7 @@ import json
 import typing
 from collections.abc import Mapping
 
+from lab.controller import execution as executions
 from lab.controller import secrets, secrets_context, tags
 from lab.controller.entities import (
     applications,
@@ -249,7 +250,7 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
             raise errors.ToolError(f"storage {json.dumps(name)} not found")
         if not attachment.attached:
             raise errors.ToolError(f"storage attachment {json.dumps(name)} on {json.dumps(self.unit)} not provisioned")
-        return views.Storage(instance.kind, attachment.location)
+        return views.Storage(instance.kind, executions.storage_location(self.controller, attachment))
 
     def add_storage(self, counts: Mapping[str, int]) -> None:
         """Stage the creation of storage instances."""

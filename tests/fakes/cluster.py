@@ -12,7 +12,7 @@ import typing
 
 import yaml
 
-from tests.fakes import datafiles
+from tests.fakes import answers, datafiles
 from workload import scram
 
 if typing.TYPE_CHECKING:
@@ -272,7 +272,9 @@ class RaftCluster:
             elif process.data.system_identifier != self.system_identifier:
                 self.world.violations.append(f"{process.name} was started on the data of another cluster")
                 process.state = "stopped"
-            elif (process.state in ("starting", "running") and waited >= 1) or (process.state == "creating replica" and waited >= CLONE_SECONDS):
+            elif (process.state in ("starting", "running") and waited >= 1) or (
+                process.state == "creating replica" and waited >= CLONE_SECONDS
+            ):
                 process.state = "streaming"
             if process.state == "streaming" and process.data is not None:
                 process.data.timeline = self.timeline
@@ -313,36 +315,11 @@ class RaftCluster:
                 process.data.position = primary.data.position
         self.database.acknowledged = primary.data.position
 
-    # REST API
+    # REST API and Raft's commands
 
     def cluster_answer(self) -> Json:
         """GET /cluster."""
-        shown = [(each, each.state) for each in self.alive()]
-        shown += [(process, "stopped") for process, _ in self.stopped.values() if self.member(process.name) is None]
-        members = [self._member_answer(process, state) for process, state in shown]
-        answer: Json = {"members": members, "scope": self.scope}
-        if self.paused:
-            answer["pause"] = True
-        return answer
-
-    def _member_answer(self, process: Process, state: str) -> Json:
-        leader = process.is_leader and process.name not in self.stopped
-        role = "leader" if leader else "sync_standby" if process.name in self.synchronous else "replica"
-        answer: Json = {
-            "name": process.name,
-            "role": role,
-            "state": state,
-            "host": process.host,
-            "port": 5432,
-            "api_url": f"http://{process.host}:8008/patroni",
-        }
-        if process.data is not None and state in ("running", "streaming"):
-            answer["timeline"] = process.data.timeline
-        if not leader:
-            answer["lag"] = "unknown" if process.lag is None or process.data is None else process.lag
-        if process.pending_restart:
-            answer["pending_restart"] = True
-        return answer
+        return answers.cluster(self)
 
     def patch(self, patch: Json) -> None:
         """PATCH /config."""
@@ -366,13 +343,11 @@ class RaftCluster:
             raise HttpError(503, "Switchover status unknown")
         return f'Successfully switched over to "{candidate}"'
 
-    # Raft's own commands
-
     def command(self, at: str, command: list[str]) -> object:
         """What pysyncobj's utility would answer."""
         match command:
             case ["status"]:
-                return self._status(at)
+                return answers.status(self, at)
             case ["add", node]:
                 if self.has_quorum():
                     self.members.add(node)
@@ -386,21 +361,6 @@ class RaftCluster:
                     self.raft_leader = node
                     return f"SUCCESS TRANSFER {node}"
         return f"FAIL {command[0].upper()} {command[-1]}"
-
-    def _status(self, at: str) -> Json:
-        alive = {each.node for each in self.alive()}
-        partners = {
-            f"partner_node_status_server_{node}": 2 if node in alive else 0 for node in sorted(self.members - {at})
-        }
-        return {
-            "version": "0.3.17",
-            "self": at,
-            "leader": self.raft_leader if self.has_quorum() else None,
-            "has_quorum": self.has_quorum(),
-            "state": 2 if at == self.raft_leader else 0,
-            "partner_nodes_count": len(partners),
-            **partners,
-        }
 
 
 def _database() -> world.Database:

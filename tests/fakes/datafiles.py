@@ -1,4 +1,4 @@
-"""What the fake PostgreSQL keeps in a data directory: the real files that the charm looks at, and a position in the log."""
+"""What the fake PostgreSQL keeps in a data directory: the files that the charm looks at, and a position."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
+import inspect
 import json
 import subprocess
 import types
@@ -19,6 +20,18 @@ from scenario import _ops_main_mock, _runtime, mocking
 
 _run = subprocess.run
 _transport = httpx.HTTPTransport
+
+_signatures: dict[object, inspect.Signature] = {}
+_original_signature = inspect.signature
+
+
+def _signature(function: typing.Any, **keywords: typing.Any) -> inspect.Signature:
+    """Kept by method, since ops asks for that of each observer in each hook."""
+    key = getattr(function, "__func__", function), *keywords.items()
+    if key not in _signatures:
+        _signatures[key] = _original_signature(function, **keywords)
+    return _signatures[key]
+
 
 GoalState = dict[str, str]
 """Each unit's name and status."""
@@ -133,5 +146,6 @@ def serve(served: Served, metadata: ops.CharmMeta) -> collections.abc.Iterator[N
         mock.patch.object(_runtime, "yaml", types.SimpleNamespace(safe_dump=json.dumps)),
         mock.patch.object(_ops_main_mock.Ops, "_load_charm_meta", lambda _: metadata),
         mock.patch.object(_runtime, "copy", types.SimpleNamespace(deepcopy=lambda state: state)),
+        mock.patch.object(inspect, "signature", _signature),
     ):
         yield

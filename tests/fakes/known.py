@@ -1,4 +1,4 @@
-"""Facts of units for tests of the pure parts: a settled, healthy unit of a cluster, to be changed where a test needs it."""
+"""Facts of units for tests of the pure parts: a healthy unit of a settled cluster, to be changed."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 import pathlib
 import typing
 
-from tests.fakes import cluster, world
+from tests.fakes import answers, cluster, world
 from workload import files, machine, paths, patroni, raft, snap, sql
 
 
@@ -70,7 +70,7 @@ class Client(patroni.Client):
             self._authorise(process)
         match method, path:
             case "GET", "/cluster":
-                return shared.cluster_answer()
+                return answers.cluster(shared)
             case "GET", "/config":
                 return shared.configuration
             case "PATCH", "/config":

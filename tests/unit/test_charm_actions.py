@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.fakes import juju
+from tests.fakes import builds, juju, units
 from tests.unit.conftest import Deployed
 
 
@@ -120,7 +120,7 @@ def test_switchover_to_what_cannot_be(deployed: Deployed, candidate: str, reason
     assert on.world.switchovers == []
 
 
-def standby(on: juju.Application) -> juju.Unit:
+def standby(on: juju.Application) -> units.Unit:
     return next(unit for unit in on.units.values() if unit is not on.primary)
 
 
@@ -160,7 +160,7 @@ def test_switchover_while_paused(deployed: Deployed) -> None:
 
 def test_switchover_during_a_refresh(deployed: Deployed) -> None:
     on = deployed(3)
-    on.refresh(juju.NEW)
+    on.refresh(builds.NEW)
     on.settle()
     failure = on.units[0].act("switchover").failure
     assert failure == "Not while a refresh is in progress: it hands the primary over by itself"

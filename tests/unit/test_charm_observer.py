@@ -114,7 +114,7 @@ def test_the_next_is_asked_where_one_does_not_answer(patroni: Patroni) -> None:
 JUJU_EXEC = """#!{python}
 import json, os, pathlib, subprocess, sys
 record = pathlib.Path({record!r})
-record.write_text(record.read_text() + json.dumps(sys.argv[1:]) + "\\n" if record.exists() else json.dumps(sys.argv[1:]) + "\\n")
+record.write_text(json.dumps(sys.argv[1:]))
 sys.exit(subprocess.run(["sh", "-c", sys.argv[3]]).returncode)
 """
 DISPATCH = """#!/bin/sh

@@ -186,7 +186,7 @@ def test_the_store_cannot_be_reached(snapd: Snapd) -> None:
 
 def test_the_store_cannot_be_reached_at_the_installation(snapd: Snapd) -> None:
     snapd.write(refuse={"install": "error: unable to contact snap store"})
-    with pytest.raises(snap.SnapOperationError, match="^error: unable to contact snap store$"):
+    with pytest.raises(snap.SnapOperationError, match=r"^error: unable to contact snap store$"):
         snap.Snap().install("416")
 
 
@@ -194,7 +194,7 @@ def test_snapd_does_not_answer(snapd: Snapd) -> None:
     snapd.socket.unlink()
     found = snap.Snap()
     for act in (found.state, found.start, found.stop, found.hold, lambda: found.install("416")):
-        with pytest.raises(snap.SnapOperationError, match="snapd does not answer: .*No such file"):
+        with pytest.raises(snap.SnapOperationError, match=r"snapd does not answer: .*No such file"):
             act()
 
 

@@ -1,4 +1,4 @@
-"""Patroni's configuration: who may connect from where, where passwords are, and the smallest patch of the shared part."""
+"""Patroni's configuration: who may connect from where, where passwords are, and the smallest patch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored examples of every released form of what outlives a release: this charm loads them, and writes them no otherwise."""
+"""Stored examples of every released form of what outlives a release: this charm loads them and writes the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import facts
 import observer
 import peers
 import refresh
-from tests.fakes import juju, known
+from tests.fakes import builds, known
 from tests.unit.conftest import Deployed
 from workload import machine, paths
 
@@ -51,7 +51,7 @@ def test_the_peer_relation(example: dict[str, typing.Any], unknown: bool) -> Non
     secret = testing.Secret(
         content, id=example["database-peers"]["application"]["system-users-secret"], label=stored["label"], owner="app"
     )
-    context = testing.Context(Reader, meta={"name": juju.APPLICATION, "peers": juju.METADATA["peers"]})
+    context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
     state = testing.State(relations={relation(example, "database-peers", unknown)}, secrets={secret})
     with context(context.on.start(), state) as manager:
         found = peers.Peers(manager.charm.model)
@@ -71,7 +71,7 @@ def test_the_peer_relation(example: dict[str, typing.Any], unknown: bool) -> Non
 
 @pytest.mark.parametrize("unknown", [False, True])
 def test_the_refresh_relation(example: dict[str, typing.Any], unknown: bool) -> None:
-    context = testing.Context(Reader, meta={"name": juju.APPLICATION, "peers": juju.METADATA["peers"]})
+    context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
     state = testing.State(relations={relation(example, "refresh-v-three", unknown, unit=0)})
     with context(context.on.start(), state) as manager:
         assert refresh.snap_revisions(manager.charm.model) == {1: "366", 2: None}
@@ -133,13 +133,13 @@ def test_paths_of_the_snap() -> None:
     assert str(where.patroni_configuration) == "/var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml"
     assert str(where.binaries) == "/snap/charmed-postgresql/current/usr/lib/postgresql/16/bin"
     assert str(where.socket_directory) == "/tmp/snap-private-tmp/snap.charmed-postgresql/tmp"
-    places = {storage["location"] for storage in juju.METADATA["storage"].values()}
+    places = {storage["location"] for storage in builds.METADATA["storage"].values()}
     assert all(any(str(place).startswith(each) for each in places) for place in where.storages().values())
 
 
 def test_the_versions_are_those_of_the_snap_s_one_source() -> None:
-    pinned = json.loads((juju.REPOSITORY / "snap_revisions.json").read_text())
-    versions = refresh.Versions.load(juju.REPOSITORY / "refresh_versions.toml")
+    pinned = json.loads((builds.REPOSITORY / "snap_revisions.json").read_text())
+    versions = refresh.Versions.load(builds.REPOSITORY / "refresh_versions.toml")
     assert (versions.workload, versions.snap_revisions) == (pinned["workload"], pinned["revisions"])
     assert versions.workload.split(".")[0] == paths.MAJOR_VERSION
     assert pinned["name"] == paths.SNAP

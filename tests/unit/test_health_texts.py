@@ -1,4 +1,4 @@
-"""Problems, checks before a refresh and statuses: each says what, why and the remedy, and is short enough to be read."""
+"""Problems, checks before a refresh and statuses: each says what, why and the remedy, in short."""
 
 from __future__ import annotations
 

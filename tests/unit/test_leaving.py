@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes import cluster, juju, workload
+from tests.fakes import cluster, juju, units, workload
 from tests.unit.conftest import Deployed
 from workload import raft, snap
 
 
-def standby(on: juju.Application) -> juju.Unit:
+def standby(on: juju.Application) -> units.Unit:
     return next(unit for unit in on.units.values() if unit is not on.primary)
 
 

@@ -1,0 +1,282 @@
+"""Refreshes in which something goes wrong, or changes, on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.fakes import builds, units
+from tests.unit.conftest import Deployed
+from tests.unit.test_refresh_life import is_complete, primary_on, resume, revisions
+
+# Gates between units
+
+
+def test_a_refreshed_unit_that_is_sick_stops_the_refresh(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    while on.units[2].machine.revision != "416":
+        on.tick()
+    # Its PostgreSQL does not come to stream.
+    process = on.units[2].machine.patroni
+    assert process is not None
+    process.state = "stopped"
+    on.settle()
+    assert resume(on, 1).failure == "Unit 2 is unhealthy. Refresh will not resume."
+    assert on.units[2].message == "PostgreSQL is stopped"
+    process.state, process.since = "starting", on.world.now
+    on.settle()
+    assert resume(on, 1).failure is None
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_another_sick_member_stops_the_refresh(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    while on.units[2].machine.revision != "416":
+        on.tick()
+    process = on.units[1].machine.patroni
+    assert process is not None
+    process.state = "stopped"
+    on.settle()
+    assert revisions(on) == {0: "366", 1: "366", 2: "416"}
+    process.state, process.since = "starting", on.world.now
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_resume_without_check_refreshes_a_single_unit(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    result = resume(on, 1, **{"check-health-of-refreshed-units": False})
+    assert result.results == {"result": "Refreshed unit 1"}
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_a_primary_that_is_forced_to_refresh_hands_over_first(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    assert on.primary.number == 0
+    result = resume(on, 0, **{"check-health-of-refreshed-units": False})
+    assert result.results == {"result": "Refreshed unit 0"}
+    assert len(on.world.switchovers) == 1
+    on.settle()
+    resume(on, 1)
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_no_hand_over_no_stop(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    on.world.switchover_fault = "lost"
+    with pytest.raises(units.HookFailed, match="Switchover status unknown"):
+        resume(on, 0, **{"check-health-of-refreshed-units": False})
+    assert on.units[0].machine.stops == 0
+    assert on.primary.number == 0
+
+
+@pytest.mark.parametrize("fault", ["refuse", "lost"])
+def test_a_hand_over_that_fails_is_tried_again(deployed: Deployed, fault: str) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.world.switchover_fault = fault
+    on.refresh(builds.NEW)
+    on.run(300)
+    assert revisions(on) == {0: "366", 1: "416", 2: "416"}
+    assert on.primary.number == 0
+    assert "Failed to" in on.units[1].message
+    on.world.switchover_fault = None
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_a_switchover_whose_answer_is_lost_is_not_asked_for_twice(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.world.switchover_fault = "unknown"
+    on.refresh(builds.NEW)
+    on.settle()
+    is_complete(on, "416")
+    assert len(on.world.switchovers) == 1
+
+
+# snapd fails
+
+
+@pytest.mark.parametrize("number", [2, 0])
+def test_a_snap_refresh_that_is_refused_leaves_the_workload_running(deployed: Deployed, number: int) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    unit = on.units[number]
+    unit.machine.refresh_fault = "unchanged"
+    on.refresh(builds.NEW)
+    for _ in range(400):
+        on.tick(retry=False)
+    assert isinstance(unit.error, Exception)
+    assert unit.machine.revision == "366"
+    assert unit.machine.patroni is not None
+    assert on.world.raft.has_quorum()
+    # Juju tries the hook again.
+    unit.machine.refresh_fault = None
+    on.settle()
+    assert on.are_active()
+    assert set(revisions(on).values()) == {"416"}
+
+
+def test_a_snap_refresh_that_fails_after_the_change_goes_on(deployed: Deployed) -> None:
+    on = deployed(3)
+    unit = on.units[2]
+    unit.machine.refresh_fault = "changed"
+    on.refresh(builds.NEW)
+    while not unit.failures:
+        on.tick(retry=False)
+    assert unit.machine.revision == "416"
+    unit.machine.refresh_fault = None
+    on.settle()
+    assert unit.machine.installs == ["366", "416"]
+    assert resume(on, 1).failure is None
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert set(revisions(on).values()) == {"416"}
+
+
+def test_a_failed_snap_refresh_can_be_rolled_back(deployed: Deployed) -> None:
+    on = deployed(3)
+    unit = on.units[2]
+    unit.machine.refresh_fault = "changed"
+    on.refresh(builds.NEW)
+    while not unit.failures:
+        on.tick(retry=False)
+    unit.machine.refresh_fault = None
+    on.refresh(dataclasses.replace(builds.OLD))
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert set(revisions(on).values()) == {"366"}
+
+
+@pytest.mark.parametrize("fault", ["unchanged", "changed"])
+def test_a_snap_refresh_that_fails_in_an_action_leaves_the_workload_running(deployed: Deployed, fault: str) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    on.units[1].machine.refresh_fault = fault
+    with pytest.raises(units.HookFailed):
+        resume(on, 1)
+    on.units[1].machine.refresh_fault = None
+    if fault == "unchanged":
+        # No other event would start it: it runs already.
+        assert on.units[1].machine.patroni is not None
+    on.settle()
+    on.update_status()
+    on.settle()
+    assert on.units[1].machine.patroni is not None
+    if fault == "unchanged":
+        assert resume(on, 1).failure is None
+    on.settle()
+    on.update_status()
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_the_store_is_not_reachable(deployed: Deployed) -> None:
+    on = deployed(3)
+    unit = on.units[2]
+    unit.machine.store_reachable = False
+    on.refresh(builds.NEW)
+    on.run(60)
+    assert unit.failures
+    assert unit.machine.revision == "366"
+    assert unit.machine.patroni is not None
+    on.refresh(dataclasses.replace(builds.OLD))
+    unit.machine.store_reachable = True
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
+# Topology during a refresh
+
+
+@pytest.mark.parametrize("removed", [0, 1, 2])
+def test_a_unit_is_removed_while_paused(deployed: Deployed, removed: int) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    on.remove_unit(removed)
+    on.settle()
+    for _ in range(2):
+        if on.status.name == "blocked":
+            assert resume(on, int(on.status.message.partition("on unit ")[2][0])).failure is None
+            on.settle()
+    assert on.are_active(), on.summary()
+    assert set(revisions(on).values()) == {"416"}
+
+
+def test_a_unit_is_added_while_paused(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    on.add_unit()
+    on.settle()
+    if on.status.name == "blocked":
+        resume(on, int(on.status.message.partition("on unit ")[2][0]))
+        on.settle()
+    assert on.are_active(), on.summary()
+    assert set(revisions(on).values()) == {"416"}
+    assert on.units[3].machine.installs == ["416"]
+
+
+def test_the_primary_is_lost_during_a_refresh(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    while on.units[2].machine.revision != "416":
+        on.tick()
+    on.units[0].machine.crash()
+    on.run(100)
+    on.reboot(0)
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert set(revisions(on).values()) == {"416"}
+
+
+def test_configuration_changes_wait_for_the_end_of_a_refresh(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    on.set_config(synchronous_node_count=1)
+    on.settle()
+    configuration = on.world.raft.configuration
+    assert configuration is not None
+    assert configuration["synchronous_node_count"] == 2
+    resume(on, 1)
+    on.settle()
+    on.update_status()
+    on.settle()
+    is_complete_with_one = on.world.raft.configuration
+    assert is_complete_with_one is not None
+    assert is_complete_with_one["synchronous_node_count"] == 1
+
+
+@pytest.mark.parametrize(("seed", "primary"), enumerate(range(3), start=1))
+def test_in_any_order_of_hooks(deployed: Deployed, seed: int, primary: int) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    primary_on(on, primary)
+    on.world.random.seed(seed)
+    on.refresh(builds.NEW)
+    on.settle()
+    is_complete(on, "416")
+    assert len(on.world.switchovers) == (2 if primary == 2 else 1)
