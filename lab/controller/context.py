@@ -18,7 +18,6 @@ from lab.controller.entities import (
     applications,
     charms,
     leadership,
-    logs,
     machines,
     models,
     statuses,
@@ -179,8 +178,7 @@ class HookContext(relation_context.RelationContext, secrets_context.SecretsConte
 
     def log(self, level: str, message: str) -> None:
         """Write a line of the model's log."""
-        module = f"unit.{self.unit}.juju-log"
-        logs.append(self.store, self.now(), self.model_uuid, tags.unit(self.unit), level, module, message)
+        self.controller.log_unit(self.model_uuid, self.unit, level, f"unit.{self.unit}.juju-log", message)
 
     def request_reboot(self, *, now: bool) -> None:
         """Ask for a reboot of the machine; the agent sees to it."""

@@ -120,7 +120,7 @@ def test_state_storage_and_resources(juju: Juju, tmp_path: pathlib.Path) -> None
     assert hookcmds.state_get("b") == "x\ny"
     juju.world.attach("pg/0", "data/0")
     assert hookcmds.storage_list("data") == ["data/0"]
-    assert hookcmds.storage_get("data/0").location == pathlib.Path("/mnt/data/0")
+    assert hookcmds.storage_get("data/0").location == tmp_path / "machines/juju-test-0/root/mnt/data/0"
     hookcmds.storage_add({"logs": 2})
     assert juju.run.context.storage_wanted == {"logs": 2}
     (tmp_path / "plan").write_text("hello")

@@ -126,15 +126,24 @@ def test_ports_conflict_on_a_machine(world: tools_world.World) -> None:
 # Storage
 
 
-def test_storage(world: tools_world.World) -> None:
+@pytest.fixture
+def with_machine(tmp_path: pathlib.Path) -> tools_world.World:
+    """A model whose first machine is there."""
+    made = tools_world.World(tmp_path)
+    made.controller.machines.create("juju-test-0")
+    return made
+
+
+def test_storage(with_machine: tools_world.World, tmp_path: pathlib.Path) -> None:
+    world, location = with_machine, str(tmp_path / "machines/juju-test-0/root/mnt/data/0")
     world.attach("pg/0", "data/0")
     world.attach("pg/0", "logs/1")
     world.attach("pg/0", "logs/2", attached=False)
     run = world.start("pg/0")
     assert run.json("storage-list") == ["data/0", "logs/1", "logs/2"]
     assert run.json("storage-list", "data") == ["data/0"]
-    assert run.json("storage-get", "-s", "data/0") == {"kind": "filesystem", "location": "/mnt/data/0"}
-    assert run.out("storage-get", "-s", "data/0", "location") == "/mnt/data/0\n"
+    assert run.json("storage-get", "-s", "data/0") == {"kind": "filesystem", "location": location}
+    assert run.out("storage-get", "-s", "data/0", "location") == f"{location}\n"
     assert run.error("storage-get", "-s", "data/0", "age") == (1, 'invalid storage attribute "age"')
     assert run.error("storage-get") == (2, "no storage instance specified")
     assert "not found" in run.error("storage-get", "-s", "data/7")[1]
@@ -142,10 +151,10 @@ def test_storage(world: tools_world.World) -> None:
     assert "not provisioned" in run.error("storage-get", "-s", "logs/2")[1]
 
 
-def test_storage_of_the_hook(world: tools_world.World) -> None:
-    world.attach("pg/0", "data/0")
-    run = world.start("pg/0", uniter.Hook("storage-attached", storage="data/0"))
-    assert run.json("storage-get", "location") == "/mnt/data/0"
+def test_storage_of_the_hook(with_machine: tools_world.World, tmp_path: pathlib.Path) -> None:
+    with_machine.attach("pg/0", "data/0")
+    run = with_machine.start("pg/0", uniter.Hook("storage-attached", storage="data/0"))
+    assert run.json("storage-get", "location") == str(tmp_path / "machines/juju-test-0/root/mnt/data/0")
 
 
 def test_storage_is_added_after_the_hook(world: tools_world.World) -> None:

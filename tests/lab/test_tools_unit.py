@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
@@ -156,8 +157,15 @@ def test_application_version_set(world: tools_world.World) -> None:
     ],
 )
 def test_juju_log(world: tools_world.World, arguments: list[str], expected: list[tuple[str, str]]) -> None:
+    model = world.store.require(models.Model, tools_world.MODEL)
+    world.store.put(dataclasses.replace(model, config={"logging-config": "<root>=DEBUG"}))
     world.start("pg/0").out("juju-log", *arguments)
     assert logged(world) == [(level, "unit.pg/0.juju-log", message) for level, message in expected]
+
+
+def test_the_models_logging_config_decides_what_is_kept(world: tools_world.World) -> None:
+    world.start("pg/0").out("juju-log", "--debug", "x")
+    assert logged(world) == []
 
 
 def test_juju_log_names_the_relation_of_the_hook(world: tools_world.World) -> None:
