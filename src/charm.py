@@ -10,6 +10,7 @@ import typing
 import no_kubernetes  # noqa: F401  # isort: skip
 
 import charm_refresh
+import httpx
 import ops
 
 import actions
@@ -101,6 +102,12 @@ class PostgresqlCharm(ops.CharmBase):
         except charm_refresh.UnitTearingDown:
             self._tearing_down = True
             return None
+        except httpx.TransportError as error:
+            # snapd does not answer. What charm-refresh must not miss fails, so that Juju repeats it.
+            if not _is_repeated_by_itself():
+                raise
+            logger.warning("snapd does not answer: %s", error)
+            return None
 
     def _hands_over_first(self) -> bool:
         # Only in the event that brings new charm code: Juju runs config-changed right after it, in which the refresh
@@ -173,7 +180,7 @@ class PostgresqlCharm(ops.CharmBase):
         observer = watch.Watch(known.unit_name, pathlib.Path(self.charm_dir), self.workload.paths.systemd_units)
         if known.leaving:
             observer.remove()
-        elif known.ready:
+        elif known.ready or known.machine.snap is None:
             addresses = sorted(known.peer_addresses)
             if known.machine.address is not None:
                 addresses.insert(0, known.machine.address)
@@ -200,6 +207,12 @@ class PostgresqlCharm(ops.CharmBase):
 
 def _dispatched(hook: str) -> bool:
     return os.environ.get("JUJU_DISPATCH_PATH") == f"hooks/{hook}"
+
+
+def _is_repeated_by_itself() -> bool:
+    """Whether an event like this one comes again: not an action, nor one of those that bring new charm code."""
+    path = os.environ.get("JUJU_DISPATCH_PATH", "")
+    return path.startswith("hooks/") and path not in ("hooks/upgrade-charm", "hooks/config-changed")
 
 
 def _planned_units() -> tuple[frozenset[int], frozenset[int]]:

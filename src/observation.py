@@ -77,8 +77,8 @@ def _machine(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload)
         state = workload.snap.state()
     except snap.SnapOperationError as failure:
         error = str(failure)
-    installed = state is not None and state.revision is not None
-    running = installed and workload.snap.is_running()
+    # Without snapd it may run all the same.
+    running = (state is None or state.revision is not None) and workload.snap.is_running()
     return facts.Machine(
         architecture_supported=workload.architecture in unit.architectures,
         address=peers.address,

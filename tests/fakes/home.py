@@ -9,7 +9,10 @@ import pathlib
 import types
 from unittest import mock
 
+import charm_._main as charm_library
+
 import charm
+import hook_tool_cache
 import leaving
 import refresh
 import switchover
@@ -50,9 +53,11 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
         return machine.free_for_snap if path == machine.root / "var/lib/snapd/snaps" else free(path)
 
     home = pathlib.Path.cwd()
+    remembered = mock.patch.object(charm_library, "subprocess", charm_library.subprocess)
     os.chdir(directory)
     try:
         with (
+            remembered,
             mock.patch.object(charm.machine, "Workload", lambda: workload.Workload(machine)),
             mock.patch.object(files.Owner, "named", staticmethod(lambda _: owner)),
             mock.patch.object(files, "free_bytes", free_bytes),
@@ -67,6 +72,8 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             # Hooks of units that the relation does not show (any more) are no mistake here.
             mock.patch.dict(os.environ, {"SCENARIO_SKIP_CONSISTENCY_CHECKS": "1"}),
         ):
+            # Each hook is a process, in which answers are remembered.
+            hook_tool_cache.install()
             yield
     finally:
         os.chdir(home)

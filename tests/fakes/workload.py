@@ -191,7 +191,8 @@ class Workload(machine.Workload):
         return self._machine.free[storage]
 
     def ports_taken(self) -> tuple[int, ...]:
-        return tuple(sorted(self._machine.ports_taken))
+        own = {paths.POSTGRESQL_PORT, paths.PATRONI_PORT, paths.RAFT_PORT} if self._machine.patroni else set()
+        return tuple(sorted(self._machine.ports_taken | own))
 
     def clock_skew_seconds(self, address: str) -> float | None:
         other = self._machine.world.at(address)

@@ -143,6 +143,9 @@ def test_a_snap_refresh_that_fails_after_the_change_goes_on(deployed: Deployed) 
     while not unit.failures:
         on.tick(retry=False)
     assert unit.machine.revision == "416"
+    # charm-refresh knows what is there now, and nothing was started on it in a hook that failed.
+    assert (unit.directory / ".charm_refresh_v3/machines_installed_workload_version").read_text() == "16.15"
+    assert unit.machine.patroni is None
     unit.machine.refresh_fault = None
     on.settle()
     assert unit.machine.installs == ["366", "416"]

@@ -54,6 +54,7 @@ def test_snapd_does_not_answer_at_first(on: juju.Application) -> None:
     on.deploy(1, snapd_running=False)
     on.run(60)
     assert on.units[0].machine.installs == []
+    assert status(on) == ("waiting", "snapd does not answer: connection refused; see `systemctl status snapd`")
     on.units[0].machine.snapd_running = True
     on.settle()
     assert on.are_active(), on.summary()
@@ -64,6 +65,8 @@ def test_snapd_stops_answering(deployed: Deployed) -> None:
     on.units[1].machine.snapd_running = False
     on.update_status()
     on.run(30)
+    assert on.units[1].failures == []
+    assert status(on, 1) == ("waiting", "snapd does not answer: connection refused; see `systemctl status snapd`")
     # PostgreSQL serves all the same.
     assert on.world.raft.has_quorum()
     assert len(on.world.raft.alive()) == 3
