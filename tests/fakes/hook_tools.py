@@ -46,6 +46,8 @@ class Served:
         """The snap's revision; raises httpx.ConnectError where snapd does not run."""
         self.backend: typing.Any = None
         self.calls = 0
+        self.writes = 0
+        """To databags, by ops and by charm_refresh."""
 
     def run(self, command: typing.Any, **keywords: typing.Any) -> subprocess.CompletedProcess[str]:
         """Stands in for subprocess.run."""
@@ -131,6 +133,10 @@ def serve(served: Served, metadata: ops.CharmMeta) -> collections.abc.Iterator[N
         def __init__(self, *arguments: typing.Any, **keywords: typing.Any):
             super().__init__(*arguments, **keywords)
             served.backend = self
+
+        def relation_set(self, *arguments: typing.Any, **keywords: typing.Any) -> None:
+            served.writes += 1
+            super().relation_set(*arguments, **keywords)
 
     def transport(*arguments: typing.Any, **keywords: typing.Any) -> httpx.BaseTransport:
         if keywords.get("uds") == "/run/snapd.socket":

@@ -43,6 +43,13 @@ class ActionResult:
     log: list[str]
 
 
+class _Number(int):
+    """A unit's number. ops.testing takes 0 for none where a unit departs."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
 class HookFailed(Exception):
     """The charm raised an exception, which is the cause."""
 
@@ -67,6 +74,8 @@ class Unit:
         self.in_scope = False
         self.error: BaseException | None = None
         self.failures: list[BaseException] = []
+        self.databag_writes = 0
+        """Of the last hook."""
         self.retry_at = 0.0
         self.patience = FIRST_RETRY_SECONDS
         self.sees: dict[str, set[int]] = {endpoint: set() for endpoint in builds.ENDPOINTS}
@@ -171,6 +180,7 @@ class Unit:
         finally:
             application.juju_log += [f"{self.name} {line.level}: {line.message}" for line in context.juju_log]
             application.hook_tool_calls += served.calls
+            self.databag_writes = served.writes
 
     def _snapd(self) -> str | None:
         if not self.machine.snapd_running:
@@ -232,7 +242,7 @@ class Unit:
             f"{prefix}_{suffix}" if prefix else suffix,
             relation=relation,
             relation_remote_unit_id=remote,
-            relation_departed_unit_id=event.departing,
+            relation_departed_unit_id=None if event.departing is None else _Number(event.departing),
             storage=storage,
         )
 

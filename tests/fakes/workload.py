@@ -62,7 +62,7 @@ class Client(patroni.Client):
         found = self._machine.world.at(self._address)
         process = found.patroni if found else None
         if process is None or not process.reachable:
-            raise patroni.PatroniError(f"Patroni at {self._address} does not answer: connection refused")
+            raise patroni.PatroniUnreachable(f"Patroni at {self._address} does not answer: connection refused")
         shared = process.raft
         if shared is None or (path != "/reload" and shared.configuration is None):
             raise cluster.HttpError(503, "no cluster yet")

@@ -233,6 +233,12 @@ def test_the_fake_merges_as_patroni_does() -> None:
         pytest.param(known.settled(0, 2, cluster=known.view(3)), {1, 2}, {1}, id="not one that is no unit any more"),
         pytest.param(known.new(0, 3), set(), set(), id="the founder has none"),
         pytest.param(known.settled(0, 1), set(), set(), id="a unit alone has none"),
+        pytest.param(
+            known.settled(0, 3, cluster=None, peers=(known.peer(1), known.peer(2, address=known.address(0)))),
+            set(),
+            {1},
+            id="never itself, though another unit still shows its address",
+        ),
     ],
 )
 def test_partners(given: typing.Any, configured: set[int], expected: set[int]) -> None:

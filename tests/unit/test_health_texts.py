@@ -143,6 +143,14 @@ def test_a_precheck_fits_into_charm_refresh_s_limit(given: facts.Facts) -> None:
     assert len(reason) <= 64
 
 
+def test_a_reason_that_does_not_fit_is_cut() -> None:
+    lost = known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(3, 0, connected=()))
+    reason = prechecks.reason_against(lost, IDLE, ROOM)
+    assert reason is not None
+    assert len(reason) == 64
+    assert reason.startswith("No majority: 1 of 3 members reachable")
+
+
 # statuses
 
 SERVES = "active"

@@ -80,6 +80,9 @@ def test_a_settled_unit_changes_nothing_in_further_hooks(deployed: Deployed) -> 
     before, databags = files(), (str(on.databags), str(on.application_databags))
     on.update_status()
     on.settle()
+    # charm-refresh writes its own in each hook, 3 of a unit and 5 of the application: no more than these.
+    for unit in on.units.values():
+        assert unit.databag_writes <= (8 if unit is on.leader else 3), unit.name
     assert files() == before
     assert (str(on.databags), str(on.application_databags)) == databags
     assert on.world.switchovers == []
@@ -144,8 +147,10 @@ def test_scale_down(deployed: Deployed, role: str) -> None:
     going = {"primary": on.primary, "standby": standby, "raft leader": standby, "leader": on.leader}[role]
     assert going is not None
     was_primary = going is on.primary
+    told = len(going.statuses)
     on.remove_unit(going.number)
     on.settle()
+    assert {status.message for status in going.statuses[told:]} == {"Leaving the cluster"}
     is_settled_cluster(on)
     assert len(on.units) == 2
     assert len(on.world.switchovers) == was_primary

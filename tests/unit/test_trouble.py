@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from tests.fakes import juju, units, world
+from tests.fakes import juju, units, workload, world
 from tests.unit.conftest import Deployed
+from workload import patroni
 
 ROOM = 10 * 1024**3
 
@@ -227,6 +228,32 @@ def test_the_profile_is_a_reload(deployed: Deployed) -> None:
     # Patroni itself has read it, and was not stopped.
     assert process.settings["postgresql"]["parameters"]["shared_buffers"] == "128MB"
     assert on.units[0].machine.stops == 0
+
+
+@pytest.mark.parametrize("fault", ["reload", "answers"])
+def test_a_change_that_patroni_does_not_hear_is_made_again(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    on = deployed(1)
+    before = on.units[0].machine.settings()
+
+    def refuse(self: patroni.Client) -> bool:
+        if fault == "reload":
+            raise patroni.PatroniError("Patroni does not answer: timed out")
+        return False
+
+    monkeypatch.setattr(workload.Client, fault, refuse)
+    on.set_config(profile="testing")
+    on.run(20)
+    # What is on disk is what Patroni has read.
+    assert on.units[0].machine.settings() == before
+    monkeypatch.undo()
+    on.update_status()
+    on.settle()
+    process = on.units[0].machine.patroni
+    assert process is not None
+    assert process.settings["postgresql"]["parameters"]["shared_buffers"] == "128MB"
+    assert on.are_active(), on.summary()
 
 
 # Errors of one unit

@@ -96,6 +96,7 @@ def test_a_secret_is_readable_by_nobody_else_at_any_moment(
     monkeypatch.setattr(os, "fsync", look)
     files.ensure_file(tmp_path / "file", "secret", OWN, 0o644)
     assert modes == [0o600]
+    assert mode(tmp_path / "file") == 0o644
 
 
 def test_directories(tmp_path: pathlib.Path) -> None:
