@@ -69,6 +69,21 @@ def test_the_peer_relation(example: dict[str, typing.Any], unknown: bool) -> Non
         }
 
 
+def test_only_a_value_that_differs_is_written(example: dict[str, typing.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
+    state = testing.State(leader=True, relations={relation(example, "database-peers", False)})
+    written: list[dict[str, str]] = []
+    with context(context.on.start(), state) as manager:
+        found = peers.Peers(manager.charm.model)
+        monkeypatch.setattr(manager.charm.model._backend, "relation_set", lambda **given: written.append(given["data"]))
+        found.publish("address", "10.0.0.10")
+        found.record("bootstrap-unit", "0")
+        assert written == []
+        found.publish("address", "10.0.0.77")
+        found.record("bootstrap-unit", "1")
+    assert written == [{"address": "10.0.0.77"}, {"bootstrap-unit": "1"}]
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 def test_the_refresh_relation(example: dict[str, typing.Any], unknown: bool) -> None:
     context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
