@@ -153,8 +153,10 @@ def test_a_refresh_can_be_done_again_after_a_rollback(deployed: Deployed) -> Non
     is_complete(on, "416")
 
 
-def test_charm_code_only(deployed: Deployed) -> None:
+@pytest.mark.parametrize("primary", [0, 2])
+def test_charm_code_only(deployed: Deployed, primary: int) -> None:
     on = deployed(3)
+    primary_on(on, primary)
     on.refresh(dataclasses.replace(builds.OLD, version="16/1.0.1", url="ch:amd64/postgresql-machine-3"))
     on.settle()
     is_complete(on, "366")
