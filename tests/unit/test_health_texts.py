@@ -259,7 +259,7 @@ def test_application_status(given: facts.Facts, expected: tuple[str, str]) -> No
     assert (found.level.value, found.message) == expected
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=100, deadline=None)
 @hypothesis.given(any_facts())
 def test_a_status_is_never_longer_than_is_shown_and_never_says_nothing_when_something_is_wrong(
     given: facts.Facts,

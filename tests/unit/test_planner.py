@@ -295,7 +295,7 @@ def any_facts(draw: strategies.DrawFn) -> facts.Facts:
 TOUCHING = {Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PREPARE_DIRECTORIES, Step.CONFIGURE, Step.MOVE, Step.START}
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=200, deadline=None)
 @hypothesis.given(any_facts())
 def test_invariants(given: facts.Facts) -> None:
     steps = planner.plan(given)
