@@ -115,7 +115,9 @@ lock: $(TEST_TOOLS)  ## Lock all requirements anew; UPGRADE=1 takes the newest v
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-build.in -o requirements-build.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt requirements-lab.in -o requirements-lab.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt -c requirements-lab.txt \
-		requirements-test.in -o requirements-test.txt
+		requirements-integration.in -o requirements-integration.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 -c requirements.txt -c requirements-lab.txt \
+		-c requirements-integration.txt requirements-test.in -o requirements-test.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 -c requirements.txt rehearsal/bare_charm/requirements.in \
 		-o rehearsal/bare_charm/requirements.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-charmlint.in -o requirements-charmlint.txt
