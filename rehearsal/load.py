@@ -1,4 +1,4 @@
-"""The writer and the checker, run in the network of one of the application's machines."""
+"""The writer, the reader and the checker, run in the network of one of the application's machines."""
 
 from __future__ import annotations
 
@@ -23,8 +23,41 @@ def in_network_of(machine: str) -> Reach:
     return lambda command: [sys.executable, "-m", "lab", "netns", machine, "--", *command]
 
 
+class _Process:
+    """One client that runs until its standard input is closed, with its records and what it says in two files."""
+
+    def __init__(self, name: str, directory: pathlib.Path, records: str) -> None:
+        self.name = name
+        self.records = directory / records
+        self._errors = directory / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        with self.records.open("wb") as output, self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                list(command), stdin=subprocess.PIPE, stdout=output, stderr=errors, env=dict(environment), cwd=TREE
+            )
+
+    def check(self) -> None:
+        if self._process and self._process.poll() is not None:
+            raise RuntimeError(f"the {self.name} ended by itself: {self._errors.read_text().strip()[-500:]}")
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
 class Load:
-    """A client of a cluster: writes, and later reads back."""
+    """A client of a cluster: writes, reads from each server, and later reads everything back."""
 
     def __init__(
         self,
@@ -50,55 +83,46 @@ class Load:
         ]
         self._reach = reach
         self._environment = {**os.environ, "PGPASSFILE": str(passwords), "PYTHONPATH": str(TREE)}
-        self._records = directory / "writes.jsonl"
-        self._errors = directory / "writer.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._follower = history.Follower(self._records)
+        self._writer = _Process("writer", directory, "writes.jsonl")
+        self._reader = _Process("reader", directory, "reads.jsonl")
+        self._follower = history.Follower(self._writer.records, self._reader.records)
 
     @property
     def history(self) -> history.History:
-        """What the writer has recorded up to now."""
+        """What the writer and the reader have recorded up to now."""
         return self._follower.poll()
 
-    def start(self) -> None:
-        """Make the empty table and begin to write.
+    def start(self, *, prepare: bool = True, first: int = 1) -> None:
+        """Begin to write.
+
+        Args:
+            prepare: Whether to make the empty table before; without it the table of an earlier client is written to.
+            first: The first write's number, which no other client of the same table may use.
 
         Raises:
             subprocess.CalledProcessError: The table could not be made.
         """
-        self._call("rehearsal.readback", "--prepare")
-        with self._records.open("wb") as output, self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                self._command("rehearsal.writer"),
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=errors,
-                env=self._environment,
-                cwd=TREE,
-            )
+        if prepare:
+            self._call("rehearsal.readback", "--prepare")
+        self._writer.start(self._command("rehearsal.writer", f"--first={first}"), self._environment)
+
+    def start_reading(self) -> None:
+        """Begin to read from each server, from the table that `start` has made."""
+        self._reader.start(self._command("rehearsal.reader"), self._environment)
 
     def check(self) -> None:
-        """Raise if the writer has ended by itself.
+        """Raise if the writer or the reader has ended by itself.
 
         Raises:
-            RuntimeError: It has; the text is what it said last.
+            RuntimeError: One has; the text is what it said last.
         """
-        if self._process and self._process.poll() is not None:
-            raise RuntimeError(f"the writer ended by itself: {self._errors.read_text().strip()[-500:]}")
+        for process in (self._writer, self._reader):
+            process.check()
 
     def stop(self) -> None:
-        """End the writer; what it has recorded stays."""
-        if self._process is None:
-            return
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        """End the writer and the reader; what they have recorded stays."""
+        for process in (self._writer, self._reader):
+            process.stop()
 
     def read_back(self) -> list[readback.Copy]:
         """Read every server's copy and verify its checksums.

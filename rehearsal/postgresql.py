@@ -6,6 +6,7 @@ go through the asynchronous commands of libpq (https://www.postgresql.org/docs/1
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import select
 import time
@@ -130,3 +131,16 @@ def judge(result: pq.abc.PGresult, warnings: Sequence[str]) -> None:
         raise ServerError(text) if severity == b"ERROR" else Unknown(text)
     if warnings:
         raise Unknown(warnings[0])
+
+
+def first_line(error: Exception) -> str:
+    """Return an error in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a command say which servers, whose user and which database it means."""
+    parser.add_argument("--host", action="append", required=True, help="a server; give it once for each")
+    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--user", required=True)
+    parser.add_argument("--database", default=DATABASE)

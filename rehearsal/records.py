@@ -1,4 +1,4 @@
-"""What a writer records, and how it is stored: one JSON object a line.
+"""What a writer and a reader record, and how it is stored: one JSON object a line.
 
 Times are seconds of `time.monotonic()`. The clock is the kernel's, so that records made in a machine's network
 namespace and steps timed outside it lie on one axis.
@@ -44,13 +44,30 @@ class Connection:
     """The server's timeline. Every promotion starts a new one, so a difference counts the promotions between."""
 
 
-Record = Write | Connection
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """One attempt to read a row from one server."""
+
+    host: str
+    sent: float
+    ended: float
+    primary: bool | None
+    """Whether the server takes writes; None if it did not answer."""
+    version: str = ""
+    """The server's version, such as "16.15"; empty if it did not answer."""
+    reason: str = ""
+    """Why it did not answer; empty if it did."""
+
+
+Record = Write | Connection | Read
+
+_KINDS: dict[str, type[Record]] = {"write": Write, "connection": Connection, "read": Read}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def encode(record: Record) -> str:
     """Return the record as one line of JSON, without the line's end."""
-    kind = "write" if isinstance(record, Write) else "connection"
-    return json.dumps({"kind": kind, **dataclasses.asdict(record)})
+    return json.dumps({"kind": _NAMES[type(record)], **dataclasses.asdict(record)})
 
 
 def decode(line: str) -> Record:
@@ -62,10 +79,10 @@ def decode(line: str) -> Record:
     fields = json.loads(line)
     try:
         kind = fields.pop("kind")
-        if kind == "connection":
-            return Connection(**fields)
         if kind == "write":
-            return Write(**{**fields, "outcome": Outcome(fields["outcome"])})
+            fields["outcome"] = Outcome(fields["outcome"])
+        if kind in _KINDS:
+            return _KINDS[kind](**fields)
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a writer's record: {line!r}") from error
+        raise ValueError(f"not a client's record: {line!r}") from error
     raise ValueError(f"unknown kind of record: {kind!r}")

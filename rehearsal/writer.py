@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import select
 import sys
 import time
@@ -44,11 +45,11 @@ class Writer:
                 sent = time.monotonic()
             self._session.execute(INSERT, [sequence])
         except psycopg.OperationalError as error:
-            outcome, reason = records.Outcome.FAILED, _first_line(error)
+            outcome, reason = records.Outcome.FAILED, postgresql.first_line(error)
         except postgresql.ServerError as error:
-            outcome, reason = records.Outcome.FAILED, _first_line(error)
+            outcome, reason = records.Outcome.FAILED, postgresql.first_line(error)
         except postgresql.Unknown as error:
-            outcome, reason = records.Outcome.INDETERMINATE, _first_line(error)
+            outcome, reason = records.Outcome.INDETERMINATE, postgresql.first_line(error)
         else:
             outcome, reason = records.Outcome.ACKNOWLEDGED, ""
         write = records.Write(sequence, sent, time.monotonic(), outcome, reason)
@@ -75,11 +76,7 @@ class Writer:
         return session, records.Connection(time.monotonic(), str(host), int(timeline or 0))
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def run(writer: Writer, output: TextIO, *, interval: float, wait: Callable[[float], bool]) -> None:
+def run(writer: Writer, output: TextIO, *, interval: float, wait: Callable[[float], bool], first: int = 1) -> None:
     """Write until `wait(seconds)`, which is called between writes, returns True.
 
     Args:
@@ -87,10 +84,9 @@ def run(writer: Writer, output: TextIO, *, interval: float, wait: Callable[[floa
         output: Gets one line a record, at once.
         interval: Seconds from one write's beginning to the next one's, unless the first takes longer.
         wait: Waits that long, or less when asked to end.
+        first: The first write's sequence number.
     """
-    sequence = 0
-    while True:
-        sequence += 1
+    for sequence in itertools.count(first):
         begun = time.monotonic()
         for record in writer.write(sequence):
             print(records.encode(record), file=output, flush=True)
@@ -101,12 +97,10 @@ def run(writer: Writer, output: TextIO, *, interval: float, wait: Callable[[floa
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m rehearsal.writer", description=__doc__)
-    parser.add_argument("--host", action="append", required=True, help="a server; give it once for each")
-    parser.add_argument("--port", type=int, default=postgresql.PORT)
-    parser.add_argument("--user", required=True)
-    parser.add_argument("--database", default=postgresql.DATABASE)
+    postgresql.add_arguments(parser)
     parser.add_argument("--interval", type=float, default=0.02, help="seconds between writes (default: %(default)s)")
     parser.add_argument("--deadline", type=float, default=5.0, help="seconds a write may take (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=1, help="the first write's number (default: %(default)s)")
     options = parser.parse_args(arguments)
     conninfo = postgresql.conninfo(
         options.host,
@@ -122,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout,
         interval=options.interval,
         wait=lambda seconds: bool(select.select([sys.stdin], [], [], seconds)[0]),
+        first=options.first,
     )
     writer.close()
 
