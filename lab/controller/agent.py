@@ -304,6 +304,10 @@ class Agent:
         """Logs on behalf of the unit."""
         self.controller.log_unit(self.model, self.unit, level, module, message)
 
+    def log_operation(self, step: str, operation: str) -> None:
+        """Logs that a step of an operation begins, as Juju does: `executing operation "run install hook" for pg/0`."""
+        self.log("DEBUG", "juju.worker.uniter.operation", f'{step} operation "{operation}" for {self.unit}')
+
     def set_agent_status(self, status: str, message: str = "", data: dict[str, object] | None = None) -> None:
         """Sets the agent's own status, unless it is that already."""
         present = statuses.get(self.controller.store, self.model, statuses.agent(self.unit))

@@ -142,6 +142,8 @@ def _run(agent: agent_module.Agent, hook: Hook, remote: remote_module.Remote) ->
         remote_application=hook.remote_application,
     )
     context = context_module.HookContext(agent.controller, run, agent.view)
+    operation = f"run {hook.kind}{_subject(hook)} hook"
+    agent.log_operation("executing", operation)
     try:
         outcome = agent.runner.charm(agent.machine, run, context, agent.socket, f"hooks/{name}")
     except machine_module.MachineError as error:
@@ -152,12 +154,26 @@ def _run(agent: agent_module.Agent, hook: Hook, remote: remote_module.Remote) ->
         agent.save(transitions.requeued_hook(agent.local, hook))
     elif _succeeded(agent, name, outcome, context):
         _note(agent, name, outcome)
+        agent.log_operation("committing", operation)
         _complete(agent, hook, remote, context)
     else:
         context.discard()
         return
     if context.reboot:
         reboot(agent)
+
+
+def _subject(hook: Hook) -> str:
+    """What a hook is about, as Juju's log words it."""
+    if hook.relation is not None:
+        if not hook.remote_unit:
+            return f" ({hook.relation}; app: {hook.remote_application})"
+        departee = f", departee: {hook.departing_unit}" if hook.departing_unit else ""
+        return f" ({hook.relation}; unit: {hook.remote_unit}{departee})"
+    if hook.secret is not None:
+        revision = f"/{hook.secret_revision}" if hook.kind in ("secret-expired", "secret-remove") else ""
+        return f" (secret:{hook.secret}{revision})"
+    return f" ({hook.storage})" if hook.storage is not None else ""
 
 
 def check_machine(agent: agent_module.Agent) -> None:

@@ -230,6 +230,10 @@ class Runner:
         if self._controller.outage:
             process.reply(connection, tools.encode(tools.Answer(err=_OUTAGE, code=1)))
             return
+        # With files it is the same call again, which had to be told what is in them.
+        if asked["tool"] in tools.NAMES and not asked["files"]:
+            line = f'running hook tool "{asked["tool"]}" for {asked["context"]}'
+            self._controller.log_unit(self._model, self._unit, "DEBUG", "jujuc", line)
         answer = tools.respond(request, lambda identifier: context if identifier == context.execution.id else None)
         process.reply(connection, answer)
         if context.reboot == "now" and self._process is not None:

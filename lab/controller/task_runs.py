@@ -64,6 +64,7 @@ def _run(agent: agent_module.Agent, number: int) -> None:
     run = execution.Execution(agent.runner.identifier(task.name), agent.model, agent.unit, task=number)
     context = context_module.HookContext(agent.controller, run, agent.view)
     agent.runner.task = number
+    agent.log_operation("executing", f"run action {number}")
     try:
         outcome, error = _process(agent, task, run, context)
     except machine_module.MachineError as gone:
@@ -126,6 +127,7 @@ def _finish(
         results["return-code"] = results["return-code"] or 1
         results["stderr"] = results.get("stderr", "") + problem
     _note(agent, task.name, outcome, error)
+    agent.log_operation("committing", f"run action {task.id}")
     with agent.controller.store.transaction():
         latest = agent.controller.store.get(tasks.Task, agent.model, task.id)
         if latest is not None:
@@ -169,6 +171,7 @@ def _command(agent: agent_module.Agent, command: str) -> None:
     )
     context = context_module.HookContext(agent.controller, run, agent.view)
     agent.set_agent_status("executing", "running commands")
+    agent.log_operation("executing", "run commands")
     try:
         outcome = agent.runner.command(agent.machine, run, context, agent.socket, wanted.script, None)
     except machine_module.MachineError as gone:
@@ -180,4 +183,5 @@ def _command(agent: agent_module.Agent, command: str) -> None:
         hooks.commit(agent, context)
     except context_module.CommitError as problem:
         err, code = f"{err}ERROR {problem}\n", code or 1
+    agent.log_operation("committing", "run commands")
     agent.runner.commands.answer(command, tools.Answer(out, err, code))

@@ -107,6 +107,30 @@ def test_without_dispatch_hooks_run_and_missing_ones_succeed(world: World) -> No
     assert any('skipped "install" hook (missing)' in line for line in world.log())
 
 
+def test_operations_and_hook_tools_are_logged_for_those_who_ask(world: World) -> None:
+    world.operations.set_model_config("m", {"logging-config": "<root>=INFO;juju.worker.uniter=DEBUG;jujuc=DEBUG"})
+    world.script("config-changed", "is-leader; echo a: b | relation-set -r 0 --file -; true")
+    world.script("go", "action-get x")
+    world.deploy(world.charm(peers={"peers": {"interface": "p"}}, actions={"go": {}}), num_units=2)
+    world.run_action("tiny/0", "go")
+    lines = [line for line in world.log() if " tiny/0" in line or " for tiny/0" in line or "ran " in line]
+    begun = lines.index('DEBUG juju.worker.uniter.operation executing operation "run config-changed hook" for tiny/0')
+    context = lines[begun + 1].rpartition(" ")[2]
+    assert context.startswith("tiny/0-config-changed-")
+    # A tool that reads its standard input asks twice, and is one call.
+    assert lines[begun + 1 : begun + 5] == [
+        f'DEBUG jujuc running hook tool "is-leader" for {context}',
+        f'DEBUG jujuc running hook tool "relation-set" for {context}',
+        'INFO juju.worker.uniter.operation ran "config-changed" hook (via hook dispatching script: dispatch)',
+        'DEBUG juju.worker.uniter.operation committing operation "run config-changed hook" for tiny/0',
+    ]
+    about = 'executing operation "run relation-changed (0; unit: tiny/1) hook" for tiny/0'
+    assert f"DEBUG juju.worker.uniter.operation {about}" in lines
+    steps = [line.split("operation ", 1)[1] for line in lines if "run action" in line]
+    assert [step.partition(" operation")[0] for step in steps] == ["executing", "committing"]
+    assert any('running hook tool "action-get" for tiny/0-go-' in line for line in lines)
+
+
 def test_output_is_logged(world: World) -> None:
     world.operations.set_model_config("m", {"logging-config": "<root>=INFO;unit=DEBUG"})
     world.script("install", "echo to out; echo to err >&2; printf unfinished; juju-log -l ERROR said")
