@@ -6,11 +6,10 @@ import os
 import pathlib
 import typing
 
-# Before charm-refresh: spares its import the Kubernetes half.
-import no_kubernetes  # noqa: F401  # isort: skip
+# Before charm-refresh: spares its import what machines do not need.
+import charm_refresh_imports  # noqa: F401  # isort: skip
 
 import charm_refresh
-import httpx
 import ops
 
 import actions
@@ -22,7 +21,7 @@ import peers
 import planner
 import refresh
 import statuses
-from workload import machine, paths, watch
+from workload import machine, paths, snap, watch
 
 logger = logging.getLogger(__name__)
 
@@ -102,11 +101,11 @@ class PostgresqlCharm(ops.CharmBase):
         except charm_refresh.UnitTearingDown:
             self._tearing_down = True
             return None
-        except httpx.TransportError as error:
-            # snapd does not answer. What charm-refresh must not miss fails, so that Juju repeats it.
+        except snap.SnapdUnreachableError as error:
+            # What charm-refresh must not miss fails, so that Juju repeats it.
             if not _is_repeated_by_itself():
                 raise
-            logger.warning("snapd does not answer: %s", error)
+            logger.warning("charm-refresh has not seen this event: %s", error)
             return None
 
     def _hands_over_first(self) -> bool:
@@ -230,8 +229,6 @@ def _ops_status(status: statuses.Status) -> ops.StatusBase:
 def prepare() -> None:
     """Prepare the libraries for a hook: fewer hook tools, and no log lines (each a process) of their details."""
     hook_tool_cache.install()
-    for noisy in ("httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     for detailed in ("charm_", "charm_json"):
         logging.getLogger(detailed).setLevel(logging.INFO)
 

@@ -1,41 +1,150 @@
-"""Spares charm-refresh the hook tools that it asks again and again in one hook.
+"""Spares a hook the hook tools that it would run again and again for the same answer.
 
-charm-refresh keeps nothing: in a cluster of three units it runs some hundred tools a hook, most of them for an answer
-that it had a moment ago. Each is a process. Within one hook the answers only change by the hook's own writes, since
-Juju shows a hook the same data from its beginning to its end; so they are kept until the hook writes.
+charm-refresh keeps nothing: in a cluster of three units it runs some hundred tools a hook, and ops asks for much of it
+once more. Each is a process. Within one hook the answers only change by the hook's own writes, since Juju shows a hook
+the same data from its beginning to its end. So a databag, the configuration and the storages are each read once and
+whole; what a hook writes to a databag makes that one unknown; and what stands in a databag already is not written.
 """
 
+import collections.abc
+import dataclasses
+import json
+import os
 import subprocess
 import types
 import typing
 
 import charm_._main as charm_library
+from ops.hookcmds import _utils as ops_library
 
-_READS = frozenset({"is-leader", "relation-ids", "relation-list", "relation-get", "config-get"})
+Answer = typing.Any
+"""What a hook tool prints as JSON."""
 
 
-class _Remembering(types.ModuleType):
-    """Stands for the module subprocess in charm-refresh's library."""
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """A hook tool's command line."""
 
-    def __init__(self) -> None:
-        super().__init__("subprocess")
-        self._answers: dict[tuple[str, ...], typing.Any] = {}
+    tool: str
+    relation: int | None
+    is_application: bool
+    names: tuple[str, ...]
+    """The arguments that are no options."""
 
-    def __getattr__(self, name: str) -> typing.Any:
-        return getattr(subprocess, name)
+    @classmethod
+    def parse(cls, command: collections.abc.Sequence[str]) -> "_Call":
+        """From a command line of ops or of charm-refresh, which spell the same call differently."""
+        relation, is_application, names = None, False, []
+        arguments = iter(command[1:])
+        for argument in arguments:
+            if argument in ("-r", "--relation"):
+                relation = int(next(arguments).rpartition(":")[2])
+            elif argument in ("--format", "--file"):
+                next(arguments)
+            elif argument == "--app":
+                is_application = True
+            elif not argument.startswith("--format="):
+                names.append(argument)
+        return cls(command[0], relation, is_application, tuple(names))
 
-    def run(self, command: list[str], **options: typing.Any) -> typing.Any:
-        """Run a hook tool, or give the answer that it gave before. Raises what subprocess.run raises."""
-        if command[0] not in _READS:
-            # Of what is remembered, only databags can be changed by the hook itself.
-            self._answers = {key: answer for key, answer in self._answers.items() if key[0] != "relation-get"}
-            return subprocess.run(command, **options)
-        key = tuple(command)
-        if key not in self._answers:
-            self._answers[key] = subprocess.run(command, **options)
-        return self._answers[key]
+
+class HookTools:
+    """The hook tools of one hook."""
+
+    def __init__(self, run: collections.abc.Callable[..., subprocess.CompletedProcess[str]]):
+        self._run = run
+        self._answers: dict[tuple[str, ...], Answer] = {}
+        self._readers: dict[str, collections.abc.Callable[[_Call], Answer]] = {
+            "is-leader": lambda _: self._ask("is-leader"),
+            "relation-ids": lambda call: self._ask("relation-ids", *call.names),
+            "relation-list": lambda call: self._ask(
+                "relation-list", "-r", str(call.relation), *(("--app",) if call.is_application else ())
+            ),
+            "relation-get": self._relation_get,
+            "config-get": self._config_get,
+            "storage-list": self._storage_list,
+        }
+
+    def run(
+        self, command: collections.abc.Sequence[str], **options: typing.Any
+    ) -> subprocess.CompletedProcess[typing.Any]:
+        """Stand in for subprocess.run. Raises what it raises."""
+        if command[0] == "relation-set":
+            return self._relation_set(command, **options)
+        reader = self._readers.get(command[0])
+        if reader is None:
+            return self._run(command, **options)
+        try:
+            answer = reader(_Call.parse(command))
+        except _CannotTellError:
+            return self._run(command, **options)
+        return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
+
+    def _ask(self, tool: str, *arguments: str) -> Answer:
+        command = (tool, "--format=json", *arguments)
+        if command not in self._answers:
+            done = self._run(command, capture_output=True, check=True, encoding="utf-8")
+            self._answers[command] = json.loads(done.stdout)
+        return self._answers[command]
+
+    def _relation_get(self, call: _Call) -> Answer:
+        if call.relation is None or len(call.names) != 2:
+            # In a relation's own hook the unit may be left out; only Juju knows whom it means.
+            raise _CannotTellError
+        key, member = call.names
+        databag = self._databag(call.relation, member, is_application=call.is_application)
+        return databag if key == "-" else databag.get(key)
+
+    def _databag(self, relation: int, member: str, *, is_application: bool) -> dict[str, str]:
+        return self._ask(*_databag_command(relation, member, is_application=is_application))
+
+    def _config_get(self, call: _Call) -> Answer:
+        options = self._ask("config-get")
+        return options.get(call.names[0]) if call.names else options
+
+    def _storage_list(self, call: _Call) -> Answer:
+        storages = self._ask("storage-list")
+        return [each for each in storages if not call.names or each.rpartition("/")[0] == call.names[0]]
+
+    def _relation_set(
+        self, command: collections.abc.Sequence[str], **options: typing.Any
+    ) -> subprocess.CompletedProcess[typing.Any]:
+        call, values = _Call.parse(command), json.loads(options.get("input") or "{}")
+        if call.relation is None:
+            raise ValueError("a databag is written without naming its relation")
+        unit = os.environ["JUJU_UNIT_NAME"]
+        member = unit.rpartition("/")[0] if call.is_application else unit
+        databag = self._databag(call.relation, member, is_application=call.is_application)
+        if all((databag.get(key) or None) == (value or None) for key, value in values.items()):
+            return subprocess.CompletedProcess(command, 0, "", "")
+        name, *arguments = _databag_command(call.relation, member, is_application=call.is_application)
+        self._answers.pop((name, "--format=json", *arguments))
+        return self._run(command, **options)
+
+
+class _CannotTellError(Exception):
+    """Only the hook tool itself has this answer."""
+
+
+def _databag_command(relation: int, member: str, *, is_application: bool) -> tuple[str, ...]:
+    return ("relation-get", "-r", str(relation), "-", member, *(("--app",) if is_application else ()))
 
 
 def install() -> None:
     """Remember answers from here on. Once a process: each hook is one."""
-    charm_library.subprocess = _Remembering()
+    # By name, since tests replace subprocess.run itself.
+    tools = HookTools(lambda *command, **options: subprocess.run(*command, **options))
+    stand_in = _Module(tools)
+    for library in (charm_library, ops_library):
+        setattr(library, "subprocess", stand_in)  # noqa: B010  a module's attribute, for the type checker
+
+
+class _Module(types.ModuleType):
+    """Stands for the module subprocess in a library."""
+
+    def __init__(self, tools: HookTools) -> None:
+        super().__init__("subprocess")
+        self.run = tools.run
+
+    def __getattr__(self, name: str) -> typing.Any:
+        return getattr(subprocess, name)

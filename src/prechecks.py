@@ -1,60 +1,151 @@
 """What must hold before a refresh starts. Pure and read-only.
 
-Facts in, the first reason against it out, in at most 64 characters.
+Facts in, the reasons against it out, the most important first. Each says what is wrong and what mends it, in at most 64
+characters: that is what charm-refresh has room for (its documentation, "Pre-refresh checks").
 """
 
+import collections.abc
+import dataclasses
+
 import facts
+import handover
 import problems
-from workload import sql
+from workload import cluster, sql
 
 MAXIMUM_LENGTH = 64
 MAXIMUM_TRANSACTION_SECONDS = 60.0
+MEBIBYTE = 1024 * 1024
 # The snap is unpacked by mounting it; snapd keeps the old revision, and copies the small versioned data.
-MINIMUM_FREE_BYTES_FOR_SNAP = 512 * 1024 * 1024
+MINIMUM_FREE_BYTES_FOR_SNAP = 512 * MEBIBYTE
+# What a primary keeps for a standby that is away: twice what it keeps anyway (wal_keep_size), at least.
+MINIMUM_FREE_BYTES_FOR_WAL = 512 * MEBIBYTE
 
 
-def reason_against(known: facts.Facts, activity: sql.Activity | None, free_bytes_for_snap: int | None) -> str | None:
-    """Why a refresh must not start now; None if it may.
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """Why a refresh must not start."""
+
+    problem: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """Both, in at most 64 characters: of a problem that is too long the last words are left out."""
+        text = f"{self.problem}; {self.remedy}"
+        words = self.problem.split()
+        while len(text) > MAXIMUM_LENGTH and len(words) > 1:
+            words.pop()
+            text = f"{' '.join(words)} …; {self.remedy}"
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """Free bytes on this unit's machine; None where that cannot be told."""
+
+    snap: int | None
+    """Where snapd keeps its snaps."""
+    wal: int | None
+    """On the storage of the write-ahead log."""
+
+
+def reasons(known: facts.Facts, activity: sql.Activity | None, room: Room) -> tuple[Reason, ...]:
+    """All reasons why a refresh must not start now.
 
     activity: what goes on in the database; None where the primary could not be asked.
-    free_bytes_for_snap: where snapd keeps its snaps.
     """
-    reason = _cluster(known) or _space(known, free_bytes_for_snap) or _activity(activity)
-    return reason[:MAXIMUM_LENGTH] if reason else None
+    found = [*_cluster(known), *_raft(known), *_machine(known), *_space(known, room)]
+    # Without a primary that is what has to be told, not that it cannot be asked.
+    if activity is not None or not found:
+        found += _activity(activity)
+    return tuple(found)
 
 
-def _cluster(known: facts.Facts) -> str | None:
-    unhealthy = problems.unhealthy(known)
-    if unhealthy is not None:
-        return unhealthy
-    if known.cluster is not None and known.cluster.paused:
-        return "Patroni is paused; run `patronictl resume`"
-    if known.raft is not None and len(known.raft.members - known.raft.connected) > 1:
-        return f"Raft: {len(known.raft.connected) + 1} of {len(known.raft.members)} members connected"
+def reason_against(known: facts.Facts, activity: sql.Activity | None, room: Room) -> str | None:
+    """The first reason's text; None if a refresh may start."""
+    return next((reason.text for reason in reasons(known, activity, room)), None)
+
+
+def _cluster(known: facts.Facts) -> collections.abc.Iterator[Reason]:
+    view = known.cluster
+    if not known.machine.patroni_running:
+        yield Reason("Patroni is down on this unit", "see `juju debug-log`")
+    elif view is None:
+        yield Reason("Patroni does not answer on this unit", "see `juju debug-log`")
+    elif view.primary is None:
+        yield Reason("The cluster has no primary", "run get-cluster-status")
+    else:
+        yield from _members(known, view)
+    if view is not None and view.paused:
+        yield Reason("Patroni is paused", "run `patronictl resume`")
+
+
+def _members(known: facts.Facts, view: cluster.ClusterView) -> collections.abc.Iterator[Reason]:
+    for member in view.members:
+        yield from _member(_name(known, member), member)
+    members = {known.number_of(member) for member in view.members}
+    for number in sorted(known.numbers - members):
+        yield Reason(f"Unit {number} is not a member", "wait, or remove that unit")
+    if len(view.members) > 1 and problems.wants_synchronous(known) and not view.synchronous_standbys:
+        yield Reason("No synchronous standby", "wait, or run get-cluster-status")
+
+
+def _member(name: str, member: cluster.Member) -> collections.abc.Iterator[Reason]:
+    if not member.is_running:
+        yield Reason(f"{name} is {member.state}", "wait until it streams")
+    elif member.is_primary or member.is_synchronous:
+        return
+    elif member.lag is None:
+        yield Reason(f"{name}'s lag is not known yet", "wait some seconds")
+    elif member.lag > handover.MAXIMUM_LAG_BYTES:
+        yield Reason(f"{name} lags by {member.lag // MEBIBYTE} MiB", "wait until it has caught up")
+
+
+def _name(known: facts.Facts, member: cluster.Member) -> str:
+    number = known.number_of(member)
+    return member.name if number is None else f"Unit {number}"
+
+
+def _raft(known: facts.Facts) -> collections.abc.Iterator[Reason]:
+    view = known.raft
+    if view is None:
+        return
+    # The node that tells is in touch with itself; one node out of touch with the rest is one that a refresh may not add
+    # another one to.
+    reachable, members = len(view.connected & view.members) + 1, len(view.members)
+    if not view.has_quorum:
+        yield Reason(f"No Raft majority: {reachable} of {members} nodes", "start the other units")
+    elif reachable < members:
+        yield Reason(f"Raft: {reachable} of {members} nodes connected", "start the other units")
+
+
+def _machine(known: facts.Facts) -> collections.abc.Iterator[Reason]:
     if problems.clock(known):
-        return f"Clock differs by {known.machine.clock_skew_seconds:.0f} s; check timedatectl"
-    return None
+        yield Reason(f"Clock differs by {known.machine.clock_skew_seconds:.0f} s", "check `timedatectl`")
+    if known.config_error is not None:
+        yield Reason(known.config_error.partition(";")[0], "use `juju config`")
 
 
-def _space(known: facts.Facts, free_bytes_for_snap: int | None) -> str | None:
+def _space(known: facts.Facts, room: Room) -> collections.abc.Iterator[Reason]:
     if known.machine.storages_full:
-        return f"Storage nearly full: {', '.join(known.machine.storages_full)}"
-    if free_bytes_for_snap is not None and free_bytes_for_snap < MINIMUM_FREE_BYTES_FOR_SNAP:
-        return f"Only {free_bytes_for_snap // 2**20} MiB free for the snap; 512 are needed"
-    return None
+        yield Reason(f"Storage nearly full: {', '.join(known.machine.storages_full)}", "make room")
+    elif room.wal is not None and room.wal < MINIMUM_FREE_BYTES_FOR_WAL:
+        yield Reason(f"{room.wal // MEBIBYTE} MiB free on storage logs, 512 needed", "make room")
+    if room.snap is not None and room.snap < MINIMUM_FREE_BYTES_FOR_SNAP:
+        yield Reason(f"{room.snap // MEBIBYTE} MiB free for the snap, 512 needed", "make room")
 
 
-def _activity(activity: sql.Activity | None) -> str | None:
+def _activity(activity: sql.Activity | None) -> collections.abc.Iterator[Reason]:
     if activity is None:
-        return "The primary cannot be asked; see juju debug-log"
+        yield Reason("The primary cannot be asked", "see `juju debug-log`")
+        return
     if activity.backup_running:
-        return "A backup is running; wait for its end"
+        yield Reason("A backup is running", "wait for its end")
     if activity.prepared_transactions:
-        return f"{activity.prepared_transactions} prepared transactions; see pg_prepared_xacts"
+        yield Reason(f"{activity.prepared_transactions} prepared transactions", "see pg_prepared_xacts")
     if activity.longest_transaction_seconds > MAXIMUM_TRANSACTION_SECONDS:
-        return f"A transaction is open for {activity.longest_transaction_seconds:.0f} s; see pg_stat_activity"
+        yield Reason(f"A transaction is open for {activity.longest_transaction_seconds:.0f} s", "see pg_stat_activity")
     if activity.temporary_bytes:
-        return f"{activity.temporary_bytes // 1024} KiB in temporary tablespace; wait for the query"
+        yield Reason(f"{activity.temporary_bytes // 1024} KiB in temporary tablespace", "wait for the query")
     if activity.archiver_failing:
-        return "Archiving of WAL fails; see pg_stat_archiver"
-    return None
+        yield Reason("Archiving of WAL fails", "see pg_stat_archiver")

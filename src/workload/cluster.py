@@ -82,6 +82,33 @@ class ClusterView:
         return cls(tuple(sorted(members, key=lambda member: member.name)), bool(answer.get("pause")))
 
 
+@dataclasses.dataclass(frozen=True)
+class Promotion:
+    """A new primary, and so a new timeline: while it took over nobody could write."""
+
+    time: str
+    """As Patroni tells it, in ISO 8601 with the offset."""
+    timeline: int
+    """The new one."""
+    member: str | None
+    """The new primary; None where Patroni does not tell."""
+
+
+def parse_history(answer: object) -> tuple[Promotion, ...]:
+    """From the answer of Patroni's GET /history (Patroni documentation, REST API).
+
+    Each entry: the timeline that ended, where it did, why, and of later versions when and who the new primary was.
+    Entries without a time are of timelines from before Patroni, and left out.
+    """
+    if not isinstance(answer, list):
+        return ()
+    return tuple(
+        Promotion(str(entry[3]), int(entry[0]) + 1, str(entry[4]) if len(entry) > 4 and entry[4] else None)
+        for entry in answer
+        if isinstance(entry, list) and len(entry) > 3 and entry[3]
+    )
+
+
 def _parse_member(answer: collections.abc.Mapping[str, typing.Any]) -> Member:
     timeline, lag = answer.get("timeline"), answer.get("lag")
     return Member(

@@ -56,6 +56,13 @@ class Client:
         except PatroniError:
             return None
 
+    def history(self) -> tuple[cluster.Promotion, ...]:
+        """Each time that another member became the primary, oldest first; none where Patroni does not answer."""
+        try:
+            return cluster.parse_history(self._request("GET", "/history"))
+        except PatroniError:
+            return ()
+
     def change_configuration(self, patch: collections.abc.Mapping[str, typing.Any]) -> None:
         """Merge `patch` into the dynamic configuration; null removes a key. Raises PatroniError."""
         self._request("PATCH", "/config", patch)
@@ -72,9 +79,7 @@ class Client:
         """
         self._request("POST", "/switchover", {"leader": leader, "candidate": candidate}, SWITCHOVER_TIMEOUT_SECONDS)
 
-    def _request(
-        self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_SECONDS
-    ) -> dict[str, typing.Any]:
+    def _request(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_SECONDS) -> typing.Any:
         headers = {"Content-Type": "application/json"}
         if self._password is not None:
             credentials = base64.b64encode(f"{USER}:{self._password}".encode()).decode()

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import subprocess
+import typing
 
 from charms.operator_libs_linux.v2 import snap as snap_library
 
@@ -14,6 +15,7 @@ from workload import paths
 
 logger = logging.getLogger(__name__)
 
+SOCKET = "/run/snapd.socket"
 SNAP_COMMAND = "/usr/bin/snap"
 SYSTEMCTL = "/usr/bin/systemctl"
 SERVICE_TIMEOUT_SECONDS = 120
@@ -21,6 +23,32 @@ SERVICE_TIMEOUT_SECONDS = 120
 
 class SnapOperationError(Exception):
     """snapd could not be reached or refused; the message is snapd's."""
+
+
+class SnapdUnreachableError(SnapOperationError):
+    """snapd does not answer."""
+
+
+@functools.cache
+def _installed() -> list[dict[str, typing.Any]]:
+    try:
+        return snap_library.SnapClient().get_installed_snaps()
+    except (snap_library.SnapAPIError, OSError) as error:
+        raise SnapdUnreachableError(f"snapd does not answer: {_message(error)}") from error
+
+
+def installed(name: str) -> dict[str, typing.Any] | None:
+    """What snapd tells of an installed snap (its GET /v2/snaps); None where it is not installed.
+
+    snapd takes long over its answer, since it asks systemd of each service: so it is asked once a hook, and again after
+    each change through this module. Raises SnapdUnreachableError.
+    """
+    return next((each for each in _installed() if each["name"] == name), None)
+
+
+def forget() -> None:
+    """Ask snapd anew from here on."""
+    _installed.cache_clear()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +66,9 @@ class Snap:
     def __init__(self, name: str = paths.SNAP):
         self._name = name
 
-    @functools.cached_property
-    def _client(self) -> snap_library.SnapClient:
-        return snap_library.SnapClient()
-
     def state(self) -> SnapState:
-        """The installed revision, and whether it is held. Raises SnapOperationError where snapd does not answer."""
-        try:
-            found = next((each for each in self._client.get_installed_snaps() if each["name"] == self._name), None)
-        except (snap_library.SnapAPIError, OSError) as error:
-            raise SnapOperationError(f"snapd does not answer: {_message(error)}") from error
+        """The installed revision, and whether it is held. Raises SnapdUnreachableError."""
+        found = installed(self._name)
         return SnapState(None) if found is None else SnapState(str(found["revision"]), bool(found.get("hold")))
 
     def install(self, revision: str) -> None:
@@ -92,13 +113,14 @@ class Snap:
 
     def _snap(self) -> snap_library.Snap:
         # A fresh cache each time: after a change the old object still tells the old revision.
+        forget()
         try:
             return snap_library.SnapCache()[self._name]
         except (snap_library.SnapError, snap_library.SnapNotFoundError) as error:
             # Not found: also where the store could not be asked.
             raise SnapOperationError(_message(error)) from error
         except (snap_library.SnapAPIError, OSError) as error:
-            raise SnapOperationError(f"snapd does not answer: {_message(error)}") from error
+            raise SnapdUnreachableError(f"snapd does not answer: {_message(error)}") from error
 
     def _ensure(self, revision: str) -> None:
         try:

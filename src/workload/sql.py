@@ -133,7 +133,11 @@ class Sql:
                 (TEMPORARY_TABLESPACE,),
             )
             temporary = int(_only(cursor))
-            cursor.execute("SELECT count(*) FROM pg_stat_progress_basebackup")
+            # pgBackRest copies files by itself; its sessions are named by its command.
+            cursor.execute(
+                "SELECT (SELECT count(*) FROM pg_stat_progress_basebackup) + (SELECT count(*) FROM pg_stat_activity"
+                " WHERE application_name LIKE 'pgBackRest [backup]%')"
+            )
             backups = int(_only(cursor))
             cursor.execute(
                 "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)"

@@ -1,4 +1,4 @@
-"""Serves what charm_refresh and ops ask outside of ops' own backend: hook tools as subprocesses, and snapd over httpx.
+"""Serves what charm_refresh and ops ask outside of ops' own backend: hook tools as subprocesses, and snapd.
 
 charm_refresh itself runs as it is.
 """
@@ -14,12 +14,12 @@ import types
 import typing
 from unittest import mock
 
-import httpx
 import ops
 from scenario import _ops_main_mock, _runtime, mocking
 
+from workload import snap
+
 _run = subprocess.run
-_transport = httpx.HTTPTransport
 
 _signatures: dict[object, inspect.Signature] = {}
 _original_signature = inspect.signature
@@ -43,7 +43,7 @@ class Served:
     def __init__(self, goal_state: GoalState, revision: collections.abc.Callable[[], str | None]):
         self.goal_state = goal_state
         self.revision = revision
-        """The snap's revision; raises httpx.ConnectError where snapd does not run."""
+        """The snap's revision; raises SnapdUnreachableError where snapd does not run."""
         self.backend: typing.Any = None
         self.calls = 0
         self.writes = 0
@@ -60,12 +60,10 @@ class Served:
         answer = handler(self, arguments, keywords.get("input"))
         return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
 
-    def snapd(self, request: httpx.Request) -> httpx.Response:
-        """GET /v2/snaps."""
-        assert request.url.path == "/v2/snaps"
+    def installed(self, name: str) -> dict[str, typing.Any] | None:
+        """Stands in for what snapd tells of a snap."""
         found = self.revision()
-        snaps = [] if found is None else [{"name": request.url.params["snaps"], "revision": found}]
-        return httpx.Response(200, json={"type": "sync", "result": snaps})
+        return None if found is None else {"name": name, "revision": found}
 
 
 def _relation_get(served: Served, arguments: list[str], _: str | None) -> object:
@@ -138,15 +136,10 @@ def serve(served: Served, metadata: ops.CharmMeta) -> collections.abc.Iterator[N
             served.writes += 1
             super().relation_set(*arguments, **keywords)
 
-    def transport(*arguments: typing.Any, **keywords: typing.Any) -> httpx.BaseTransport:
-        if keywords.get("uds") == "/run/snapd.socket":
-            return httpx.MockTransport(served.snapd)
-        return _transport(*arguments, **keywords)
-
     with (
         mock.patch.object(_ops_main_mock, "_MockModelBackend", Backend),
         mock.patch.object(subprocess, "run", served.run),
-        mock.patch.object(httpx, "HTTPTransport", transport),
+        mock.patch.object(snap, "installed", served.installed),
         # ops.testing writes the metadata for each hook, and ops reads them; the state is copied, though it is made for
         # one hook only: together most of the time that a hook would take.
         mock.patch.object(_runtime, "yaml", types.SimpleNamespace(safe_dump=json.dumps)),

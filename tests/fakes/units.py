@@ -9,12 +9,12 @@ import tempfile
 import typing
 from unittest import mock
 
-import httpx
 from ops import testing
 from scenario import state as scenario_state
 
 import charm
 from tests.fakes import builds, home, hook_tools, world
+from workload import snap
 
 if typing.TYPE_CHECKING:
     from tests.fakes import juju
@@ -184,7 +184,7 @@ class Unit:
 
     def _snapd(self) -> str | None:
         if not self.machine.snapd_running:
-            raise httpx.ConnectError("connection refused")
+            raise snap.SnapdUnreachableError("snapd does not answer: connection refused")
         return self.machine.revision
 
     def _receive(self, event: Event) -> None:

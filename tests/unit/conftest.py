@@ -28,8 +28,7 @@ def check(on: juju.Application) -> None:
 @pytest.fixture(autouse=True)
 def _quiet() -> collections.abc.Iterator[None]:
     # ops and ops.testing tell at length what they do; pytest would keep it all.
-    for name in ("ops-scenario", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ops-scenario").setLevel(logging.ERROR)
     logging.disable(logging.DEBUG)
     yield
     logging.disable(logging.NOTSET)

@@ -43,6 +43,7 @@ class Snapd:
     def __init__(self, here: pathlib.Path):
         self.here = here
         self.socket = here / "snapd.socket"
+        self.asked: list[str] = []
         (here / "bin").mkdir()
         program = here / "bin/snap"
         program.write_text(SNAP.format(python=sys.executable, here=str(here)))
@@ -53,6 +54,7 @@ class Snapd:
         return json.loads((self.here / "state").read_text())
 
     def write(self, **changes: object) -> None:
+        snap.forget()  # as a new hook does
         before = self.read() if (self.here / "state").exists() else {}
         (self.here / "state").write_text(json.dumps(before | changes))
 
@@ -85,6 +87,7 @@ def snapd(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> collection
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            made.asked.append(self.path)
             status, result = made.answer(self.path)
             body = json.dumps({"type": "sync" if status == 200 else "error", "result": result}).encode()
             self.send_response(status)
@@ -119,6 +122,15 @@ def test_state(snapd: Snapd) -> None:
     assert found.state() == snap.SnapState("416", held=False)
     snapd.write(held=True)
     assert found.state() == snap.SnapState("416", held=True)
+
+
+def test_snapd_is_asked_once_until_something_changes(snapd: Snapd) -> None:
+    snapd.write(revision="366")
+    assert snap.Snap().state().revision == "366"
+    assert snap.installed(paths.SNAP) == snap.installed(paths.SNAP)
+    assert snapd.asked == ["/v2/snaps"]
+    snap.Snap().refresh("416")
+    assert snap.Snap().state().revision == "416"
 
 
 def test_installed_and_held_for_ever_at_a_revision(snapd: Snapd) -> None:

@@ -4,58 +4,173 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
+import sys
 
 import charm_._main as charm_library
 import pytest
+from ops import hookcmds
+from ops.hookcmds import _utils as ops_library
 
 import hook_tool_cache
 
-TOOL = """#!/bin/sh
-echo "$(basename $0)" "$@" >> {record}
-cat {directory}/answer
+TOOL = """#!{python}
+import json, pathlib, sys
+here = pathlib.Path({here!r})
+name = pathlib.Path(sys.argv[0]).name
+with (here / "record").open("a") as record:
+    print(name, *sys.argv[1:], file=record)
+answers = json.loads((here / "answers").read_text())
+if name == "relation-set":
+    content = {{**answers["relation-get"], **json.loads(sys.stdin.read())}}
+    answers["relation-get"] = {{key: value for key, value in content.items() if value}}
+    (here / "answers").write_text(json.dumps(answers))
+elif name in answers:
+    print(json.dumps(answers[name]))
+else:
+    sys.exit("not allowed")
 """
+ANSWERS = {
+    "relation-get": {"a": "first", "b": "second"},
+    "relation-ids": ["peers:1"],
+    "relation-list": ["postgresql-machine/1"],
+    "is-leader": True,
+    "config-get": {"profile": "testing", "count": 3},
+    "storage-list": ["data/0", "logs/1", "data/2"],
+}
+
+
+class Tools:
+    """Hook tools of a unit, in a directory."""
+
+    def __init__(self, here: pathlib.Path):
+        self.here = here
+        self.answer(**{})
+        for name in (*ANSWERS, "relation-set", "status-set", "network-get"):
+            program = here / name
+            program.write_text(TOOL.format(python=sys.executable, here=str(here)))
+            program.chmod(0o755)
+
+    def answer(self, **changes: object) -> None:
+        known = ANSWERS | {name.replace("_", "-"): value for name, value in changes.items()}
+        (self.here / "answers").write_text(json.dumps(known))
+
+    @property
+    def calls(self) -> list[str]:
+        record = self.here / "record"
+        return record.read_text().splitlines() if record.exists() else []
 
 
 @pytest.fixture
-def tools(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    for name in ("relation-get", "relation-set", "is-leader", "status-set"):
-        program = tmp_path / name
-        program.write_text(TOOL.format(record=tmp_path / "record", directory=tmp_path))
-        program.chmod(0o755)
-    (tmp_path / "answer").write_text('"first"')
+def tools(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("JUJU_UNIT_NAME", "postgresql-machine/0")
-    monkeypatch.setattr(charm_library, "subprocess", charm_library.subprocess)
+    for library in (charm_library, ops_library):
+        monkeypatch.setattr(library, "subprocess", library.subprocess)
     hook_tool_cache.install()
-    return tmp_path
+    return Tools(tmp_path)
 
 
-def calls(tools: pathlib.Path) -> list[str]:
-    return (tools / "record").read_text().splitlines()
+def peer() -> charm_library._Databag:
+    return charm_library._Databag(relation_id=1, unit_or_app="postgresql-machine/1")
 
 
-def test_what_was_answered_is_not_asked_again(tools: pathlib.Path) -> None:
-    bag = charm_library._Databag(relation_id=1, unit_or_app="postgresql-machine/1")
-    assert [bag["a"], bag["a"], bag["b"]] == ["first"] * 3
-    assert len(calls(tools)) == 2
-    assert calls(tools)[0].startswith("relation-get --format json --relation 1 a postgresql-machine/1")
+def own() -> charm_library._WriteableDatabag:
+    return charm_library._WriteableDatabag(relation_id=1, unit_or_app="postgresql-machine/0")
 
 
-def test_a_write_makes_databags_unknown_and_nothing_else(tools: pathlib.Path) -> None:
-    bag = charm_library._WriteableDatabag(relation_id=1, unit_or_app="postgresql-machine/0")
-    (tools / "answer").write_text(json.dumps(True))
+def test_a_databag_is_read_once_and_whole_for_ops_and_for_charm_refresh(tools: Tools) -> None:
+    bag = peer()
+    assert [bag["a"], bag["a"], bag["b"]] == ["first", "first", "second"]
+    assert "c" not in bag
+    assert hookcmds.relation_get(1, endpoint="peers", unit="postgresql-machine/1") == {"a": "first", "b": "second"}
+    assert tools.calls == ["relation-get --format=json -r 1 - postgresql-machine/1"]
+
+
+def test_databags_of_other_owners_are_not_mixed_up(tools: Tools) -> None:
+    assert peer()["a"] == "first"
+    hookcmds.relation_get(1, unit="postgresql-machine/2")
+    hookcmds.relation_get(2, unit="postgresql-machine/1")
+    hookcmds.relation_get(1, unit="postgresql-machine", app=True)
+    assert tools.calls[1:] == [
+        "relation-get --format=json -r 1 - postgresql-machine/2",
+        "relation-get --format=json -r 2 - postgresql-machine/1",
+        "relation-get --format=json -r 1 - postgresql-machine --app",
+    ]
+
+
+def test_what_is_the_same_in_both_libraries_is_asked_once(tools: Tools) -> None:
     assert charm_library.is_leader()
-    assert bag["a"] is True
-    (tools / "answer").write_text('"second"')
-    bag["a"] = "second"
-    assert bag["a"] == "second"
-    assert charm_library.is_leader() is True
-    assert [call.split()[0] for call in calls(tools)] == ["is-leader", "relation-get", "relation-set", "relation-get"]
+    assert hookcmds.is_leader()
+    assert charm_library.Endpoint("peers")._relations == [charm_library.Relation(1)]
+    assert hookcmds.relation_ids("peers") == ["peers:1"]
+    assert hookcmds.relation_list(1) == charm_library.Relation(1)._other_units
+    assert [call.split()[0] for call in tools.calls] == ["is-leader", "relation-ids", "relation-list"]
 
 
-def test_a_new_hook_remembers_nothing(tools: pathlib.Path) -> None:
-    bag = charm_library._Databag(relation_id=1, unit_or_app="postgresql-machine/1")
+def test_the_application_of_a_relation_is_another_question_than_its_units(tools: Tools) -> None:
+    assert hookcmds.relation_list(1) == ["postgresql-machine/1"]
+    tools.answer(relation_list="postgresql-machine")
+    assert charm_library.Relation(1)._other_app == "postgresql-machine"
+
+
+def test_the_configuration_is_read_whole(tools: Tools) -> None:
+    assert hookcmds.config_get("profile") == "testing"
+    assert hookcmds.config_get() == {"profile": "testing", "count": 3}
+    assert hookcmds.config_get("not-set") is None
+    assert tools.calls == ["config-get --format=json"]
+
+
+def test_storages_are_listed_once(tools: Tools) -> None:
+    assert hookcmds.storage_list("data") == ["data/0", "data/2"]
+    assert hookcmds.storage_list("temp") == []
+    assert hookcmds.storage_list() == ["data/0", "logs/1", "data/2"]
+    assert tools.calls == ["storage-list --format=json"]
+
+
+def test_a_write_is_read_back_and_makes_nothing_else_unknown(tools: Tools) -> None:
+    assert charm_library.is_leader()
+    bag = own()
     assert bag["a"] == "first"
-    (tools / "answer").write_text('"second"')
+    bag["a"] = "changed"
+    assert bag["a"] == "changed"
+    assert charm_library.is_leader()
+    assert [call.split()[0] for call in tools.calls] == ["is-leader", "relation-get", "relation-set", "relation-get"]
+
+
+@pytest.mark.parametrize("absent", ["", None])
+def test_what_stands_in_the_databag_is_not_written_again(tools: Tools, absent: str | None) -> None:
+    own()["a"] = "first"
+    own()["c"] = absent
+    assert [call.split()[0] for call in tools.calls] == ["relation-get"]
+    own()["a"] = absent
+    assert "a" not in own()
+
+
+def test_a_write_of_ops_is_seen_by_charm_refresh(tools: Tools) -> None:
+    assert own()["a"] == "first"
+    hookcmds.relation_set({"a": "by ops"}, 1)
+    assert own()["a"] == "by ops"
+
+
+def test_what_only_juju_can_tell_is_left_to_it(tools: Tools) -> None:
+    # Without a unit Juju takes the one that the hook is about.
+    assert hookcmds.relation_get(1) == {"a": "first", "b": "second"}
+    assert hookcmds.relation_get(1) == {"a": "first", "b": "second"}
+    assert len(tools.calls) == 2
+
+
+def test_a_refusal_is_passed_on_to_each_library(tools: Tools) -> None:
+    (tools.here / "answers").write_text("{}")
+    with pytest.raises(hookcmds.Error, match="exited with status 1") as refused:
+        hookcmds.relation_get(1, unit="postgresql-machine/1")
+    assert "not allowed" in refused.value.stderr
+    with pytest.raises(subprocess.CalledProcessError):
+        peer()["a"]
+
+
+def test_a_new_hook_remembers_nothing(tools: Tools) -> None:
+    assert peer()["a"] == "first"
+    tools.answer(**{"relation-get": {"a": "second"}})
     hook_tool_cache.install()
-    assert bag["a"] == "second"
+    assert peer()["a"] == "second"
