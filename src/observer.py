@@ -21,11 +21,11 @@ import time
 import typing
 import urllib.parse
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 2.0
 DISPATCH_TIMEOUT_SECONDS = 600.0
 # A burst of changes, as in a switchover, is one event.
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.5
 NEAR_ZERO_LAG = 1024 * 1024
 EVENT = "cluster_changed"
 
