@@ -150,6 +150,17 @@ def _machines(lab_settings: settings.Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _readdress(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
+    _reexecute_inside(lab_settings)
+    found = nspawn.Machines(lab_settings).get(arguments.machine)
+    try:
+        found.change_address(arguments.address)
+    except ValueError as error:
+        raise machine.MachineError(str(error)) from error
+    print(found.address)
+    return 0
+
+
 def _prune(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
     in_use = set()
     for description in lab_settings.state.parent.glob("*/machines/*/machine.json"):
@@ -246,6 +257,10 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="every lab below the same state directory")
     down.add_argument("--keep", action="store_true", help="power machines off and keep their files for the next `up`")
     verb("machines", _machines, "List the machines: name, address, state.")
+    readdress = verb(
+        "readdress", _readdress, "Give a machine another address, as its network may do at any time.", "machine"
+    )
+    readdress.add_argument("address", nargs="?", metavar="ADDRESS", help="a free one of the lab; any if absent")
     verb("exec", _exec, "Run a command in a machine.", "machine", "words")
     verb("netns", _netns, "Run a command of the host in a machine's network.", "machine", "words")
     verb("enter", _enter, "Run a command of the host in the lab's network, where all machines are reached.", "words")

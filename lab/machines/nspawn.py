@@ -287,17 +287,18 @@ class NspawnMachine:
         table = self.outside("/etc/fstab")
         table.write_text(storage.without_entry(table.read_text(), location))
 
-    def change_address(self, address: str) -> None:
-        """Give the machine another address, as a DHCP server does: now, and for its next boots.
+    def change_address(self, address: str | None = None) -> None:
+        """Give the machine another address (the highest that is free), as a DHCP server does: now, and at each boot.
 
         Raises:
-            ValueError: the address is not one of the lab's for machines, or is another machine's.
+            ValueError: the address is not one of the lab's for machines, or is a machine's already.
         """
-        machines = Machines(self._settings)
-        taken = {machines.get(other).address for other in machines.names() if other != self._name}
-        described = self._described
-        if address not in network.addresses(described["subnet"]) or address in taken:
+        machines, described = Machines(self._settings), self._described
+        taken = {machines.get(name).address for name in machines.names()}
+        free = [each for each in network.addresses(described["subnet"]) if each not in taken]
+        if not free or address not in (None, *free):
             raise ValueError(f"{address} is not free for machines of {described['subnet']}")
+        address = address or free[-1]
         self._describe(described | {"address": address})
         if self.network_namespace.exists():
             network.readdress(self._name, address, described["subnet"])

@@ -177,6 +177,15 @@ class TestInside:
     def test_machines_are_listed(self, machine, running_lab):
         assert f"{machine.name}\t{machine.address}\trunning\n" in _lab(running_lab, "machines").stdout
 
+    def test_a_machine_is_given_another_address(self, machine, other, running_lab):
+        old = machine.address
+        result = _lab(running_lab, "readdress", machine.name)
+        assert result.stdout.strip() == machine.address != old
+        assert _lab(running_lab, "readdress", machine.name, old).stdout.strip() == machine.address == old
+        refused = _lab(running_lab, "readdress", machine.name, other.address)
+        assert refused.returncode == 1
+        assert f"lab: {other.address} is not free" in refused.stderr
+
     def test_a_machine_that_is_not_there_is_told(self, machine, running_lab):
         result = _lab(running_lab, "exec", "nobody", "true")
         assert (result.returncode, "no machine 'nobody'" in result.stderr) == (1, True)

@@ -1,0 +1,56 @@
+"""The address of a machine changes: its unit follows, so do the others, and a client that knows all of them goes on."""
+
+from __future__ import annotations
+
+import time
+
+import application
+
+LONGEST_GAP = 60.0
+"""Seconds without an acknowledged write while the primary is cut off by its own move: a failover, and its way back."""
+
+
+def _move(three: application.Application, unit: str, address: str | None = None) -> str:
+    """Give a unit's machine another address; return the old one, once the cluster has followed."""
+    old = three.addresses()[unit]
+    three.lab.readdress(three.hostname(unit), address)
+    three.until(f"Juju knows {unit}'s new address", lambda: three.addresses()[unit] != old)
+    three.settle(3)
+    three.await_members()
+    assert old not in three.addresses().values()
+    told = {f"{member['host']}" for member in three.patroni()["members"]}
+    assert told == set(three.addresses().values())
+    return old
+
+
+def test_a_standby_moves(three, write, measure):
+    standby = next(unit for unit in three.units() if unit != three.primary())
+    with write(three) as writing:
+        writing.move(three.primary())
+        begun = time.monotonic()
+        _move(three, standby)
+        writing.await_write()
+        measure("longest gap while a standby's address changed", writing.gap(begun))
+        assert writing.gap(begun) < LONGEST_GAP
+
+
+def test_the_primary_moves(three, write, measure):
+    primary = three.primary()
+    with write(three) as writing:
+        writing.move(next(unit for unit in three.units() if unit != primary))
+        begun = time.monotonic()
+        _move(three, primary)
+        writing.await_write()
+        measure("longest gap while the primary's address changed", writing.gap(begun))
+        assert writing.gap(begun) < LONGEST_GAP
+
+
+def test_two_move_one_after_the_other_and_one_gets_what_the_other_had(three, write):
+    primary = three.primary()
+    first, second = [unit for unit in three.units() if unit != primary]
+    with write(three) as writing:
+        writing.move(primary)
+        old = _move(three, first)
+        writing.await_write()
+        _move(three, second, old)
+        writing.await_write()

@@ -1,0 +1,55 @@
+"""Machines boot while there is no controller: no hook runs, and the cluster serves all the same."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+LONGEST_GAP = 60.0
+"""Seconds without an acknowledged write while a primary is lost, on a host that is busy."""
+
+
+@pytest.fixture
+def outage(lab):
+    """Lets the controller be gone, and back at the end."""
+    yield lab.outage
+    lab.outage(False)
+
+
+@pytest.mark.parametrize("whom", ["primary", "standby"])
+def test_a_machine_that_reboots_serves_again_without_any_hook(three, write, outage, measure, whom):
+    primary = three.primary()
+    rebooting = primary if whom == "primary" else next(unit for unit in three.units() if unit != primary)
+    host, machine = three.addresses()[rebooting], three.machine_number(rebooting)
+    with write(three) as writing:
+        writing.move(next(unit for unit in three.units() if unit != rebooting))
+        outage(True)
+        begun = time.monotonic()
+        three.fault("reboot", machine)
+        three.until(f"{rebooting} itself says that it runs", lambda: three.runs(rebooting, [host]))
+        writing.await_write()
+        measure(f"longest gap while the machine of the {whom} rebooted", writing.gap(begun))
+        assert writing.gap(begun) < LONGEST_GAP
+        outage(False)
+        three.settle(3)
+        three.await_members()
+
+
+@pytest.mark.parametrize("end", ["reboot", "crash"])
+def test_all_machines_at_once(three, write, outage, measure, end):
+    addresses = three.addresses()
+    machines = [three.machine_number(unit) for unit in addresses]
+    with write(three) as writing:
+        outage(True)
+        begun = time.monotonic()
+        three.fault(end, *machines)
+        if end == "crash":
+            three.fault("start", *machines)
+        for unit, host in addresses.items():
+            three.until(f"{unit} itself says that it runs", lambda unit=unit, host=host: three.runs(unit, [host]))
+        writing.await_write()
+        measure(f"longest gap around a {end} of all machines", writing.gap(begun))
+        outage(False)
+        three.settle(3)
+        three.await_members()

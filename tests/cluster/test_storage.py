@@ -1,0 +1,120 @@
+"""Storage that outlives its application: it serves again, and storage that does not belong is refused and kept."""
+
+from __future__ import annotations
+
+import json
+
+import application
+import pytest
+import writing
+
+
+def _kept(applied: application.Application) -> dict[str, list[str]]:
+    """Return the identifiers of the detached storage of a model, by the number of instances before them."""
+    listed = json.loads(applied.juju.cli("storage", "--format", "json")).get("storage", {})
+    kept: dict[str, list[str]] = {}
+    for identifier, instance in listed.items():
+        if instance["status"]["current"] == "detached":
+            kept.setdefault(identifier.partition("/")[0], []).append(identifier)
+    return kept
+
+
+def _storage_of(applied: application.Application, unit: str) -> list[str]:
+    """Return the storage attached to a unit."""
+    listed = json.loads(applied.juju.cli("storage", "--format", "json"))["storage"]
+    return [identifier for identifier, each in listed.items() if unit in each.get("attachments", {}).get("units", {})]
+
+
+def _fingerprint(applied: application.Application, unit: str) -> str:
+    """Return what a unit's data storage holds: names, sizes, modes and contents of all files."""
+    script = (
+        "cd /var/snap/charmed-postgresql/common/var/lib/postgresql"
+        " && find . -type f -printf '%p %s %m %U\\n' | sort && find . -type f -exec sha256sum {} + | sort"
+    )
+    return applied.lab.shell(applied.hostname(unit), script)
+
+
+def _remove_keeping_storage(applied: application.Application) -> None:
+    applied.juju.remove_application(applied.application)
+    applied.await_gone()
+    applied.until("all machines gone", lambda: not applied.status().machines)
+
+
+def test_an_application_comes_back_with_the_storage_that_was_kept(empty, write, tmp_path):
+    empty.create(3)
+    empty.settle(3)
+    with write(empty) as client:
+        client.await_write()
+        primary = empty.primary()
+    before, recorded = empty.secret(), client.history
+    identifier = empty.cluster_status()["cluster-id"]
+    storage = {unit: _storage_of(empty, unit) for unit in empty.units()}
+    _remove_keeping_storage(empty)
+    assert {name: len(kept) for name, kept in _kept(empty).items()} == {"data": 3, "logs": 3, "archive": 3, "temp": 3}
+
+    empty.create(1, attach_storage=storage[primary])
+    empty.settle(1)
+    assert empty.cluster_status()["cluster-id"] == identifier
+    assert empty.secret()["operator-password"] != before["operator-password"]
+    empty.juju.add_unit(
+        empty.application, attach_storage=next(kept for unit, kept in storage.items() if unit != primary)
+    )
+    empty.settle(2)
+    empty.juju.add_unit(empty.application)
+    empty.settle(3)
+    empty.await_members()
+    for copy in writing.read_back(empty, tmp_path):
+        writing.check(copy, recorded)
+
+
+def test_storage_of_another_cluster_is_refused_and_kept(empty, write, tmp_path):
+    empty.create(1)
+    empty.settle(1)
+    other = application.Application(empty.juju, empty.lab, empty.charm, "other")
+    other.create(1)
+    other.settle(1)
+    with write(other) as foreigner:
+        foreigner.await_write()
+    recorded, foreign = foreigner.history, _storage_of(other, "other/0")
+    other.juju.remove_application("other")
+    other.await_gone()
+
+    with write(empty) as client:
+        empty.juju.add_unit(empty.application, attach_storage=foreign)
+        said = empty.await_status("blocked", "Storage data is of cluster", "pg/1")
+        assert said.endswith("attach another storage")
+        kept = _fingerprint(empty, "pg/1")
+        assert "pg_control" in kept
+        client.await_write()
+        assert empty.message() == ("active", "pg-1 is not yet a member")
+        empty.juju.config(empty.application, {"synchronous-node-count": "majority"})
+        empty.until("the unit has seen an event", lambda: empty.message("pg/1") == ("blocked", said))
+        assert _fingerprint(empty, "pg/1") == kept
+        empty.juju.remove_unit("pg/1")
+        empty.await_gone("pg/1")
+        empty.settle(1)
+
+    other.create(1, attach_storage=foreign)
+    other.settle(1)
+    [copy] = writing.read_back(other, tmp_path)
+    writing.check(copy, recorded)
+
+
+@pytest.mark.parametrize("where", ["14/main", "16/main"])
+def test_storage_of_another_major_version_is_refused_and_kept(empty, where):
+    empty.create(1)
+    empty.settle(1)
+    storage = _storage_of(empty, "pg/0")
+    machine = empty.hostname("pg/0")
+    data = "/var/snap/charmed-postgresql/common/var/lib/postgresql"
+    empty.lab.shell(machine, "snap stop charmed-postgresql.patroni")
+    # What is on disk of another major version: its directory and its PG_VERSION.
+    empty.lab.shell(machine, f"cd {data} && mkdir -p {where} && [ {where} = 16/main ] || mv 16/main/* {where}/")
+    empty.lab.shell(machine, f"cd {data} && [ -d 14 ] && rmdir 16/main 16; echo 14 >{where}/PG_VERSION")
+    kept = _fingerprint(empty, "pg/0")
+    _remove_keeping_storage(empty)
+    empty.create(1, attach_storage=storage)
+    said = empty.await_status("blocked", "Storage data holds PostgreSQL 14, this charm runs 16", "pg/1")
+    assert said.endswith("attach another storage")
+    assert empty.message() == ("blocked", said)
+    assert _fingerprint(empty, "pg/1") == kept
