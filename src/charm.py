@@ -20,6 +20,7 @@ import observation
 import peers
 import planner
 import refresh
+import refresh_relation
 import statuses
 from workload import machine, paths, snap, watch
 
@@ -50,7 +51,8 @@ class PostgresqlCharm(ops.CharmBase):
         self.versions = refresh.Versions.load()
         self._note: str | None = None
         self._tearing_down = False
-        self.refresh: charm_refresh.Machines | None = None
+        self._callbacks: refresh.MachinesRefresh | None = None
+        self.refresh: refresh.Machines | None = None
         self.refresh = self._start_refresh()
         for event in self._hooks():
             framework.observe(event, self._on_hook)
@@ -68,7 +70,7 @@ class PostgresqlCharm(ops.CharmBase):
         on = self.on
         lifecycle = [on.install, on.start, on.config_changed, on.update_status, on.leader_elected, on.upgrade_charm]
         lifecycle += [on.stop, on.remove, on.secret_changed, on.cluster_changed]
-        relations = [on[name] for name in (peers.RELATION, refresh.RELATION)]
+        relations = [on[name] for name in (peers.RELATION, refresh_relation.RELATION)]
         for relation in relations:
             lifecycle += [relation.relation_created, relation.relation_joined, relation.relation_changed]
             lifecycle += [relation.relation_departed]
@@ -76,7 +78,7 @@ class PostgresqlCharm(ops.CharmBase):
             lifecycle += [on[name].storage_attached, on[name].storage_detaching]
         return lifecycle
 
-    def _start_refresh(self) -> charm_refresh.Machines | None:
+    def _start_refresh(self) -> refresh.Machines | None:
         """Give charm-refresh the event. It may refresh the snap here.
 
         Afterwards the workload is looked after as in any event.
@@ -87,15 +89,16 @@ class PostgresqlCharm(ops.CharmBase):
         if self._hands_over_first():
             self._note = "Handing the primary over before this unit refreshes"
             return None
+        self._callbacks = refresh.MachinesRefresh(
+            workload_name="PostgreSQL",
+            charm_name="postgresql-machine",
+            workload=self.workload,
+            observe=lambda: self._observe(None),
+            number=peers.unit_number(self.unit.name),
+            awaited=self._awaited_unit,
+        )
         try:
-            return charm_refresh.Machines(
-                refresh.MachinesRefresh(
-                    workload_name="PostgreSQL",
-                    charm_name="postgresql-machine",
-                    workload=self.workload,
-                    observe=lambda: self._observe(None),
-                )
-            )
+            return refresh.Machines(self._callbacks)
         except charm_refresh.PeerRelationNotReady:
             return None
         except charm_refresh.UnitTearingDown:
@@ -108,14 +111,17 @@ class PostgresqlCharm(ops.CharmBase):
             logger.warning("charm-refresh has not seen this event: %s", error)
             return None
 
+    def _awaited_unit(self) -> int | None:
+        """The unit that has to be confirmed though charm-refresh would not wait; it asks while a refresh goes on."""
+        return None
+
     def _hands_over_first(self) -> bool:
         # Only in the event that brings new charm code: Juju runs config-changed right after it, in which the refresh
         # goes on.
-        relation = self.model.get_relation(refresh.RELATION)
-        if relation is None or not _dispatched("upgrade-charm"):
+        original = refresh_relation.original(self.model) if _dispatched("upgrade-charm") else None
+        if original is None:
             return False
-        databag = relation.data[self.app]
-        return refresh.first_unit_hands_over(self.workload, self._observe(None), self.versions, databag)
+        return refresh.first_unit_hands_over(self.workload, self._observe(None), self.versions, original)
 
     def _observe(self, event: ops.EventBase | None) -> facts.Facts:
         pinned = self.versions.snap_revisions.get(self.workload.architecture)
@@ -133,7 +139,7 @@ class PostgresqlCharm(ops.CharmBase):
             or isinstance(event, ops.StorageDetachingEvent | ops.StopEvent | ops.RemoveEvent),
             refresh=progress,
             refreshed=frozenset(
-                number for number, revision in refresh.snap_revisions(self.model).items() if revision == pinned
+                number for number, state in refresh_relation.units(self.model).items() if state.snap_revision == pinned
             ),
             planned=_planned_units,
             architectures=frozenset(self.versions.snap_revisions),
@@ -153,11 +159,13 @@ class PostgresqlCharm(ops.CharmBase):
             case "switchover_action":
                 actions.perform_switchover(event, known, self.workload)
                 known = self._observe(event)
+        if self._callbacks is not None and self._callbacks.failure is not None:
+            event.log(self._callbacks.failure)
         # An action of charm-refresh may have stopped the workload: it is started here as in any event.
         self._reconcile(known)
 
     def _snap_revisions(self, known: facts.Facts) -> dict[int, str | None]:
-        revisions = refresh.snap_revisions(self.model)
+        revisions = {number: state.snap_revision for number, state in refresh_relation.units(self.model).items()}
         revisions[known.number] = known.machine.snap.revision if known.machine.snap else None
         return revisions
 

@@ -103,7 +103,7 @@ def _member(name: str, member: cluster.Member) -> collections.abc.Iterator[Reaso
 
 def _name(known: facts.Facts, member: cluster.Member) -> str:
     number = known.number_of(member)
-    return member.name if number is None else f"Unit {number}"
+    return "A member that is no unit" if number is None else f"Unit {number}"
 
 
 def _raft(known: facts.Facts) -> collections.abc.Iterator[Reason]:

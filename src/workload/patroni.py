@@ -42,6 +42,13 @@ class Client:
             pass
         return True
 
+    def history(self) -> tuple[cluster.Promotion, ...]:
+        """Each time that another member became the primary, oldest first; none where Patroni does not answer."""
+        try:
+            return cluster.parse_history(self._request("GET", "/history"))
+        except PatroniError:
+            return ()
+
     def cluster(self) -> cluster.ClusterView | None:
         """The cluster as this member sees it; None where Patroni does not answer or knows of no cluster."""
         try:
@@ -55,13 +62,6 @@ class Client:
             return self._request("GET", "/config")
         except PatroniError:
             return None
-
-    def history(self) -> tuple[cluster.Promotion, ...]:
-        """Each time that another member became the primary, oldest first; none where Patroni does not answer."""
-        try:
-            return cluster.parse_history(self._request("GET", "/history"))
-        except PatroniError:
-            return ()
 
     def change_configuration(self, patch: collections.abc.Mapping[str, typing.Any]) -> None:
         """Merge `patch` into the dynamic configuration; null removes a key. Raises PatroniError."""

@@ -16,6 +16,8 @@ import facts
 import observer
 import peers
 import refresh
+import refresh_facts
+import refresh_relation
 from tests.fakes import builds, known
 from tests.unit.conftest import Deployed
 from workload import machine, paths
@@ -89,7 +91,13 @@ def test_the_refresh_relation(example: dict[str, typing.Any], unknown: bool) -> 
     context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
     state = testing.State(relations={relation(example, "refresh-v-three", unknown, unit=0)})
     with context(context.on.start(), state) as manager:
-        assert refresh.snap_revisions(manager.charm.model) == {1: "366", 2: None}
+        url = "ch:amd64/postgresql-machine-1"
+        assert refresh_relation.units(manager.charm.model) == {
+            1: refresh_facts.UnitState("366", url, next_unit_allowed=True, started=False),
+            2: refresh_facts.UnitState(),
+        }
+        assert refresh_relation.own(manager.charm.model) == refresh_facts.UnitState("366", url, True, False)
+        assert refresh_relation.original(manager.charm.model) == refresh_facts.Build("16/1.0.0", "16.14", "366", url)
 
 
 def test_the_charm_still_writes_these_keys_and_no_others(deployed: Deployed) -> None:

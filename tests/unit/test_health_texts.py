@@ -9,16 +9,11 @@ import pytest
 
 import config
 import facts
-import prechecks
 import problems
 import statuses
 from tests.fakes import known
 from tests.unit.test_planner import GARBAGE, OTHER_CLUSTER, READY, any_facts
-from workload import cluster, datadir, snap, sql
-
-IDLE = sql.Activity(0.0, 0, 0, False, False)
-ROOM = 10 * 1024**3
-
+from workload import cluster, datadir, snap
 
 # problems
 
@@ -94,61 +89,6 @@ def test_prevent_installation(changes: dict[str, typing.Any], reason: str | None
 @pytest.mark.parametrize(("skew", "told"), [(0.0, False), (5.0, False), (5.1, True), (86400.0, True)])
 def test_clock(skew: float, told: bool) -> None:
     assert (problems.clock(known.settled(machine_clock_skew_seconds=skew)) is not None) is told
-
-
-# prechecks
-
-
-@pytest.mark.parametrize(
-    ("given", "activity", "room", "reason"),
-    [
-        (known.settled(), IDLE, ROOM, None),
-        (known.settled(), IDLE, None, None),
-        (known.settled(machine_patroni_running=False), IDLE, ROOM, "Patroni is not running"),
-        (known.settled(cluster=known.view(3, paused=True)), IDLE, ROOM, "Patroni is paused; run `patronictl resume`"),
-        (known.settled(raft=known.raft_view(3, 0, connected={1})), IDLE, ROOM, "Raft: 2 of 3 members connected"),
-        (known.settled(raft=known.raft_view(5, 0, connected={1, 2})), IDLE, ROOM, "Raft: 3 of 5 members connected"),
-        (known.settled(machine_clock_skew_seconds=9.6), IDLE, ROOM, "Clock differs by 10 s; check timedatectl"),
-        (known.settled(machine_storages_full=("logs",)), IDLE, ROOM, "Storage nearly full: logs"),
-        (known.settled(), IDLE, 512 * 1024**2, None),
-        (known.settled(), IDLE, 512 * 1024**2 - 1, "Only 511 MiB free for the snap; 512 are needed"),
-        (known.settled(), None, ROOM, "The primary cannot be asked; see juju debug-log"),
-        (known.settled(), sql.Activity(60.0, 0, 0, False, False), ROOM, None),
-        (
-            known.settled(),
-            sql.Activity(61.0, 0, 0, False, False),
-            ROOM,
-            "A transaction is open for 61 s; see pg_stat_activity",
-        ),
-        (known.settled(), sql.Activity(0, 3, 0, False, False), ROOM, "3 prepared transactions; see pg_prepared_xacts"),
-        (
-            known.settled(),
-            sql.Activity(0, 0, 1024, False, False),
-            ROOM,
-            "1 KiB in temporary tablespace; wait for the query",
-        ),
-        (known.settled(), sql.Activity(0, 0, 0, True, False), ROOM, "A backup is running; wait for its end"),
-        (known.settled(), sql.Activity(0, 0, 0, False, True), ROOM, "Archiving of WAL fails; see pg_stat_archiver"),
-    ],
-)
-def test_prechecks(given: facts.Facts, activity: sql.Activity | None, room: int | None, reason: str | None) -> None:
-    assert prechecks.reason_against(given, activity, room) == reason
-
-
-@hypothesis.settings(max_examples=100, deadline=None)
-@hypothesis.given(any_facts())
-def test_a_precheck_fits_into_charm_refresh_s_limit(given: facts.Facts) -> None:
-    reason = prechecks.reason_against(given, None, None)
-    assert reason is not None
-    assert len(reason) <= 64
-
-
-def test_a_reason_that_does_not_fit_is_cut() -> None:
-    lost = known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(3, 0, connected=()))
-    reason = prechecks.reason_against(lost, IDLE, ROOM)
-    assert reason is not None
-    assert len(reason) == 64
-    assert reason.startswith("No majority: 1 of 3 members reachable")
 
 
 # statuses

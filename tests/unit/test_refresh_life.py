@@ -242,7 +242,7 @@ def test_no_room_for_the_snap_stops_a_refresh(deployed: Deployed) -> None:
     on.refresh(builds.NEW)
     on.settle()
     assert revisions(on)[2] == "366"
-    assert "Only 100 MiB free for the snap; 512 are needed" in on.units[2].message
+    assert "100 MiB free for the snap, 512 needed; make room" in on.units[2].message
 
 
 def test_an_unreachable_primary_stops_a_refresh(deployed: Deployed) -> None:

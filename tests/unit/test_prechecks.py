@@ -1,0 +1,165 @@
+"""Checks before a refresh: each has one text of what is wrong and what mends it, within charm-refresh's limit."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import hypothesis
+import pytest
+
+import config
+import facts
+import prechecks
+from tests.fakes import known
+from tests.unit.test_planner import any_facts
+from workload import cluster, sql
+
+IDLE = sql.Activity(0.0, 0, 0, False, False)
+ROOM = prechecks.Room(10 * 1024**3, 10 * 1024**3)
+LOST: dict[str, typing.Any] = {
+    "cluster": known.view(3, primary=None),
+    "raft": known.raft_view(3, 0, connected=()),
+}
+
+
+def texts(
+    given: facts.Facts | None = None, activity: sql.Activity | None = IDLE, room: prechecks.Room = ROOM
+) -> list[str]:
+    return [reason.text for reason in prechecks.reasons(given or known.settled(), activity, room)]
+
+
+def test_nothing_stands_against_it_where_all_is_well() -> None:
+    for number in range(3):
+        assert texts(known.settled(number)) == []
+        assert prechecks.reason_against(known.settled(number), IDLE, ROOM) is None
+    assert texts(known.settled(0, 1)) == []
+    assert texts(room=prechecks.Room(None, None)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"machine_patroni_running": False}, "Patroni is down on this unit; see `juju debug-log`"),
+        ({"cluster": None}, "Patroni does not answer on this unit; see `juju debug-log`"),
+        ({"cluster": known.view(3, primary=None)}, "The cluster has no primary; run get-cluster-status"),
+        ({"cluster": known.view(3, paused=True)}, "Patroni is paused; run `patronictl resume`"),
+        (
+            {"cluster": known.view(3, changes={2: {"state": "creating replica"}})},
+            "Unit 2 is creating replica; wait until it streams",
+        ),
+        ({"cluster": known.view(2)}, "Unit 2 is not a member; wait, or remove that unit"),
+        ({"cluster": known.view(3, synchronous=())}, "No synchronous standby; wait, or run get-cluster-status"),
+        (
+            {"cluster": known.view(3, synchronous={1}, changes={2: {"lag": None}})},
+            "Unit 2's lag is not known yet; wait some seconds",
+        ),
+        (
+            {"cluster": known.view(3, synchronous={1}, changes={2: {"lag": 3 * 2**20 + 1}})},
+            "Unit 2 lags by 3 MiB; wait until it has caught up",
+        ),
+        ({"raft": known.raft_view(3, 0, connected={1})}, "Raft: 2 of 3 nodes connected; start the other units"),
+        ({"raft": known.raft_view(5, 0, connected={1, 2})}, "Raft: 3 of 5 nodes connected; start the other units"),
+        ({"raft": known.raft_view(5, 0, connected={1})}, "No Raft majority: 2 of 5 nodes; start the other units"),
+        ({"machine_clock_skew_seconds": 9.6}, "Clock differs by 10 s; check `timedatectl`"),
+        (
+            {"config": None, "config_error": "profile: 'x' is not allowed (a, b); set with `juju config`"},
+            "profile: 'x' is not allowed (a, b); use `juju config`",
+        ),
+        ({"machine_storages_full": ("logs",)}, "Storage nearly full: logs; make room"),
+    ],
+)
+def test_the_cluster_and_the_machine(changes: dict[str, typing.Any], expected: str) -> None:
+    assert texts(known.settled(**changes)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (None, "The primary cannot be asked; see `juju debug-log`"),
+        ({"longest_transaction_seconds": 61.0}, "A transaction is open for 61 s; see pg_stat_activity"),
+        ({"prepared_transactions": 3}, "3 prepared transactions; see pg_prepared_xacts"),
+        ({"temporary_bytes": 1024}, "1 KiB in temporary tablespace; wait for the query"),
+        ({"backup_running": True}, "A backup is running; wait for its end"),
+        ({"archiver_failing": True}, "Archiving of WAL fails; see pg_stat_archiver"),
+    ],
+)
+def test_what_goes_on_in_the_database(changes: dict[str, typing.Any] | None, expected: str) -> None:
+    assert texts(activity=None if changes is None else dataclasses.replace(IDLE, **changes)) == [expected]
+
+
+def test_a_transaction_may_last_a_minute() -> None:
+    assert texts(activity=dataclasses.replace(IDLE, longest_transaction_seconds=60.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (prechecks.Room(512 * 2**20, 512 * 2**20), []),
+        (prechecks.Room(512 * 2**20 - 1, None), ["511 MiB free for the snap, 512 needed; make room"]),
+        (prechecks.Room(None, 512 * 2**20 - 1), ["511 MiB free on storage logs, 512 needed; make room"]),
+    ],
+)
+def test_disk_space(room: prechecks.Room, expected: list[str]) -> None:
+    assert texts(room=room) == expected
+
+
+def test_without_synchronous_mode_no_synchronous_standby_is_needed() -> None:
+    given = known.settled(cluster=known.view(3, synchronous=()), config=config.Config(synchronous_node_count=0))
+    assert texts(given) == []
+
+
+def test_all_reasons_are_told_and_the_first_is_charm_refresh_s() -> None:
+    given = known.settled(**LOST)
+    busy = dataclasses.replace(IDLE, backup_running=True, prepared_transactions=1)
+    assert texts(given, busy, prechecks.Room(0, 0)) == [
+        "The cluster has no primary; run get-cluster-status",
+        "No Raft majority: 1 of 3 nodes; start the other units",
+        "0 MiB free on storage logs, 512 needed; make room",
+        "0 MiB free for the snap, 512 needed; make room",
+        "A backup is running; wait for its end",
+        "1 prepared transactions; see pg_prepared_xacts",
+    ]
+    assert prechecks.reason_against(given, busy, ROOM) == "The cluster has no primary; run get-cluster-status"
+    # That there is no primary says already why it was not asked.
+    assert texts(given, None) == texts(given)
+
+
+def worst_facts() -> facts.Facts:
+    """Everything is wrong, and all that has a name or a number is long."""
+    member = cluster.Member("x" * 63, cluster.Role.STANDBY, "running custom bootstrap script failed", "10.0.0.9")
+    lagging = cluster.Member("y" * 63, cluster.Role.STANDBY, "streaming", "10.0.0.8", lag=2**60)
+    return known.settled(
+        cluster=cluster.ClusterView((*known.view(3, synchronous=()).members, member, lagging), paused=True),
+        raft=known.raft_view(3, 0, connected=()),
+        machine_clock_skew_seconds=10.0**9,
+        config=None,
+        config_error="pause-after-unit-refresh: 'after each and every unit' is not allowed (all, first, none); set",
+        machine_storages_full=("data", "logs", "archive", "temp"),
+    )
+
+
+def check(reason: prechecks.Reason) -> None:
+    assert len(reason.text) <= 64, reason.text
+    assert reason.text.endswith(f"; {reason.remedy}")
+    # What is cut is cut between words, and said to be.
+    told = reason.text.removesuffix(f"; {reason.remedy}")
+    whole = reason.problem.split()
+    assert told == reason.problem or told.removesuffix(" …").split() == whole[: len(told.split()) - 1]
+
+
+def test_the_longest_texts_fit_and_keep_their_remedy() -> None:
+    busy = sql.Activity(10.0**8, 10**6, 2**60, True, True)
+    found = prechecks.reasons(worst_facts(), busy, prechecks.Room(0, 0))
+    assert len(found) >= 12
+    for reason in found:
+        check(reason)
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(any_facts())
+def test_every_text_fits_and_is_whole(given: facts.Facts) -> None:
+    found = prechecks.reasons(given, None, prechecks.Room(0, 0))
+    assert found
+    for reason in found:
+        check(reason)
