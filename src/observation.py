@@ -117,13 +117,15 @@ def _cluster(known: facts.Facts, workload: machine.Workload) -> cluster.ClusterV
 def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:
     """Juju's plan, where something depends on it.
 
-    The leader looks after the members, a unit to join looks who is before it.
+    The leader looks after the members, a unit to join looks who is before it. A unit that is no member and that Juju
+    does not want leaves, or has left: not every event tells so, such as one of the observer between two of Juju's.
     """
     joining = known.ready and not known.machine.has_raft_state and known.cluster_id is not None
     if known.leaving or not (joining or (known.leader and known.ready)):
         return known
     planned, failed = unit.planned()
-    return dataclasses.replace(known, planned=planned, failed=failed)
+    leaving = joining and known.number not in planned
+    return dataclasses.replace(known, planned=planned, failed=failed, leaving=leaving)
 
 
 def _raft(known: facts.Facts, workload: machine.Workload) -> raft.RaftView | None:

@@ -76,6 +76,19 @@ def test_a_unit_whose_patroni_does_not_run_leaves(deployed: Deployed) -> None:
     is_well(on, 2)
 
 
+def test_an_event_that_does_not_tell_of_its_leaving_starts_nothing_anew(deployed: Deployed) -> None:
+    on = deployed(3)
+    going = standby(on)
+    on.remove_unit(going.number)
+    on.step(going)
+    assert going.machine.patroni is None
+    going.queue.appendleft(units.Event("cluster_changed"))
+    on.step(going)
+    assert (going.status.name, going.message) == ("maintenance", "Leaving the cluster")
+    assert going.machine.patroni is None
+    assert not going.watches
+
+
 def test_a_patroni_that_cannot_be_stopped_keeps_everything(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     on = deployed(3)
     going = standby(on)
