@@ -104,6 +104,7 @@ COMPILE = UV_DEFAULT_INDEX="$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.in
 	[ -z "$$UV_DEFAULT_INDEX" ] && unset UV_DEFAULT_INDEX || export UV_DEFAULT_INDEX; \
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	--python $(PYTHON)
+SNAP_RECIPE = lab/snaps/charmed_postgresql
 
 .PHONY: refresh-versions
 refresh-versions: $(LAB_TOOLS)  ## Write refresh_versions.toml anew from snap_revisions.json.
@@ -122,6 +123,10 @@ lock: $(TEST_TOOLS)  ## Lock all requirements anew; UPGRADE=1 takes the newest v
 		-o rehearsal/bare_charm/requirements.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-charmlint.in -o requirements-charmlint.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 requirements-postgresql.in -o requirements-postgresql.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 lab/charmcraft.in -o lab/charmcraft.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 lab/build-backends.in -o lab/build-backends.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.12 --no-emit-package psycopg2 --no-emit-package python-ldap \
+		$(SNAP_RECIPE)/python.in -o $(SNAP_RECIPE)/python.txt
 
 .PHONY: clean
 clean:  ## Remove what the targets made in this directory, the virtual environment excepted, and end the labs.
