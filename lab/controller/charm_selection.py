@@ -47,6 +47,23 @@ def local(controller: core.Controller, model: models.Model, path: str, name: str
     return Selected(_known(controller, model, archive, f"local:{archive.name}-{revision}", revision))
 
 
+def is_uploaded(name: str) -> bool:
+    """Whether a client's name for a charm is the URL of one that it has uploaded."""
+    return name.startswith("local:")
+
+
+def uploaded(controller: core.Controller, model: models.Model, url: str) -> Selected:
+    """A charm that was uploaded before.
+
+    Raises:
+        OperationError: there is none of that URL.
+    """
+    found = controller.store.get(charms.Charm, model.uuid, url)
+    if found is None:
+        raise operations_common.not_found("charm", url)
+    return Selected(found)
+
+
 def from_charmhub(
     controller: core.Controller, model: models.Model, name: str, channel: str | None, revision: int | None
 ) -> Selected:

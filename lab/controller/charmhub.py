@@ -47,6 +47,15 @@ def normalize(channel: str, default: str) -> str:
     return channel if "/" in channel else f"{channel}/stable"
 
 
+def channels(root: pathlib.Path, name: str) -> list[str]:
+    """The channels that a charm is released to.
+
+    Raises:
+        CharmhubError: there is no such charm.
+    """
+    return sorted(_index(root, name)["channels"])
+
+
 def find(root: pathlib.Path, name: str, channel: str | None = None, revision: int | None = None) -> Found:
     """What a name leads to, in a channel or at a revision. An empty channel of less risk falls back to a stabler one.
 

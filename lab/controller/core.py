@@ -25,8 +25,9 @@ JUJU_VERSION = "3.6.12"
 class Controller:
     """The controller's parts.
 
-    `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub). While `outage` is set,
-    agents and hook tools find the controller gone. `agents` are those that run in this process, by model and unit.
+    `state` is the lab's state directory (charm archives, resources, storage pool, Charmhub). `charmhub_url` is where
+    the local Charmhub answers over HTTP, empty where it does not. While `outage` is set, agents and hook tools find
+    the controller gone. `agents` are those that run in this process, by model and unit.
     """
 
     store: store_module.Store
@@ -35,6 +36,7 @@ class Controller:
     clock: clock_module.Clock = dataclasses.field(default_factory=clock_module.SystemClock)
     identifiers: clock_module.Identifiers = dataclasses.field(default_factory=clock_module.Identifiers)
     api_addresses: str = "127.0.0.1:17070"
+    charmhub_url: str = ""
     outage: bool = False
     agents: dict[tuple[str, str], agent_module.Agent] = dataclasses.field(default_factory=dict)
     _hook_locks: dict[str, threading.Lock] = dataclasses.field(default_factory=dict)

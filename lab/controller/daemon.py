@@ -1,4 +1,4 @@
-"""The controller as a process: a thread a unit, one that works, a few that make machines, and the RPC server.
+"""The controller as a process: a thread a unit, one that works, a few that make machines, and the servers.
 
 All that matters is in the store: killed at any moment, it goes on where it was when it starts again, and hooks that ran
 are treated as failed.
@@ -12,6 +12,8 @@ import logging
 import signal
 import threading
 
+from lab.api import server as api_server
+from lab.api import session as api_session
 from lab.controller import agent as agent_module
 from lab.controller import core, operations, server, views, views_lookup, worker
 from lab.controller.entities import models, units
@@ -38,8 +40,10 @@ class Daemon:
         identity = self._identity(name)
         described = views_lookup.Controller(identity.name, identity.uuid, core.JUJU_VERSION)
         shown = views.Views(controller.store, controller.clock, described)
-        dispatcher = server.Dispatcher(operations.Operations(controller), shown)
+        asked = operations.Operations(controller)
+        dispatcher = server.Dispatcher(asked, shown)
         self._server = server.Server(controller.state / "controller.socket", dispatcher)
+        self._api = api_server.Server(api_session.Context(controller, asked, shown, described))
 
     def _identity(self, name: str) -> models.ControllerIdentity:
         store = self.controller.store
@@ -57,6 +61,7 @@ class Daemon:
         for unit in self.controller.store.find(units.Unit, agent_alive=1):
             self.controller.store.put(dataclasses.replace(unit, agent_alive=False))
         self.controller.store.subscribe(self._wake)
+        self._api.start()
         self._server.start()
         _logger.info("serving at %s", self.controller.state / "controller.socket")
         try:
@@ -112,6 +117,7 @@ class Daemon:
 
     def _end(self) -> None:
         self._server.stop()
+        self._api.stop()
         for agent in list(self.controller.agents.values()):
             agent.crash(stay_down=True)
         for thread in self._threads.values():

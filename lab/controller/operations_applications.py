@@ -50,7 +50,8 @@ class ApplicationOperations(operations_units.UnitOperations, operations_resource
 
         Args:
             model: Name or UUID.
-            charm: Path of a `.charm` file or a charm's directory, or a name of the local Charmhub.
+            charm: Path of a `.charm` file or a charm's directory, URL of an uploaded charm, or a name of the local
+                Charmhub.
             application: The application's name; the charm's if not given.
             num_units: How many units.
             config: Values by option, as text or of the option's type.
@@ -96,9 +97,20 @@ class ApplicationOperations(operations_units.UnitOperations, operations_resource
             units = self._add_units(found, entity, num_units, attach_storage, to)
         return describe(selected, name) | {"units": units, "base": entity.base}
 
+    def upload_charm(self, model: str, path: str) -> str:
+        """Takes in a `.charm` file as the next local revision of its name; returns its URL.
+
+        Raises:
+            OperationError: it is not a charm, or assumes what is not there.
+        """
+        with self.store.transaction():
+            return charm_selection.local(self.controller, self._living_model(model), path).charm.url
+
     def _select(
         self, model: models.Model, charm: str, channel: str | None, revision: int | None
     ) -> charm_selection.Selected:
+        if charm_selection.is_uploaded(charm):
+            return charm_selection.uploaded(self.controller, model, charm)
         if charm_selection.is_path(charm):
             return charm_selection.local(self.controller, model, charm)
         return charm_selection.from_charmhub(self.controller, model, charm, channel, revision)

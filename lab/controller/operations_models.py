@@ -7,8 +7,8 @@ import fnmatch
 import re
 import typing
 
-from lab.controller import model_config, operations_common, removal, storage_lifecycle, tags
-from lab.controller.entities import applications, logs, machines, models, statuses, storage
+from lab.controller import core, model_config, operations_common, removal, storage_lifecycle, tags
+from lab.controller.entities import annotations, applications, logs, machines, models, statuses, storage
 from lab.controller.operations_common import Json, OperationError
 
 _NAME = re.compile(r"[a-z0-9]+[a-z0-9-]*")
@@ -85,8 +85,9 @@ class ModelOperations(operations_common.Base):
     def model_config(self, model: str) -> Json:
         """The configuration: value and source (`model` or `default`) by key."""
         found = self._model(model)
-        own = {"name": found.name, "uuid": found.uuid, "type": "lab", "agent-version": "3.6.12"}
-        result = {key: {"value": value, "source": "default"} for key, value in model_config.DEFAULTS.items()}
+        own = {"name": found.name, "uuid": found.uuid, "type": "lab", "agent-version": core.JUJU_VERSION}
+        defaults = model_config.DEFAULTS | {"charmhub-url": self.controller.charmhub_url}
+        result = {key: {"value": value, "source": "default"} for key, value in defaults.items()}
         for values in (own, found.config):
             result |= {key: {"value": value, "source": "model"} for key, value in values.items()}
         return result
@@ -106,6 +107,20 @@ class ModelOperations(operations_common.Base):
     def set_model_constraints(self, model: str, constraints: str) -> None:
         """Stores constraints; the lab's machines are all alike."""
         self.store.put(dataclasses.replace(self._model(model), constraints=constraints))
+
+    def set_annotations(self, model: str, entity: str, values: dict[str, str]) -> None:
+        """Sets annotations of an entity (a tag); those set to an empty text go."""
+        found = self._model(model)
+        with self.store.transaction():
+            before = self.store.get(annotations.Annotations, found.uuid, entity)
+            after = (before.values if before else {}) | values
+            kept = {name: value for name, value in after.items() if value}
+            self.store.put(annotations.Annotations(found.uuid, entity, kept))
+
+    def annotations(self, model: str, entity: str) -> dict[str, str]:
+        """The annotations of an entity (a tag)."""
+        found = self.store.get(annotations.Annotations, self._model(model).uuid, entity)
+        return found.values if found else {}
 
     def debug_log(
         self,

@@ -43,7 +43,7 @@ class RefreshOperations(operations_applications.ApplicationOperations):
             model: Name or UUID.
             application: The application.
             path: A charm of the same name.
-            switch: A charm of any name: a path, or a name of the local Charmhub.
+            switch: A charm of any name: a path, the URL of an uploaded charm, or a name of the local Charmhub.
             channel: Where the local Charmhub is to look from now on.
             revision: What the local Charmhub is to look for.
             force: Accepted.
@@ -102,6 +102,8 @@ class RefreshOperations(operations_applications.ApplicationOperations):
     ) -> charm_selection.Selected:
         if path:
             return charm_selection.local(self.controller, model, path, name=old.name)
+        if switch and charm_selection.is_uploaded(switch):
+            return charm_selection.uploaded(self.controller, model, switch)
         if switch and charm_selection.is_path(switch):
             return charm_selection.local(self.controller, model, switch)
         if switch:

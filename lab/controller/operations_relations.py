@@ -20,6 +20,9 @@ class RelationOperations(operations_common.Base):
 
         Raises:
             OperationError: their endpoints do not match, match in several ways, or are related already.
+
+        Returns:
+            The relation's number and key, and its endpoints' names by application.
         """
         with self.store.transaction():
             found = self._living_model(model)
@@ -31,7 +34,7 @@ class RelationOperations(operations_common.Base):
             self._check_limits(found, first, second)
             number = models.next_number(self.store, found.uuid, "relation")
             self.store.put(relations.Relation(found.uuid, number, key, [first, second]))
-        return {"id": number, "key": key}
+        return {"id": number, "key": key, "endpoints": {end.application: end.name for end in (first, second)}}
 
     def remove_relation(
         self,

@@ -20,13 +20,24 @@ class TaskOperations(operations_common.Base):
         Returns:
             The operation's number, and for each unit its task or the error why there is none.
         """
+        wanted = [{"unit": unit, "action": action, "parameters": parameters} for unit in units]
+        return self.run_actions(model, wanted)
+
+    def run_actions(self, model: str, actions: typing.Sequence[Json]) -> Json:
+        """Enqueues actions, each with its `unit`, `action` and `parameters`, as one operation.
+
+        Returns:
+            As `run_action`, in the order of the actions.
+        """
         found = self._model(model)
+        names = ",".join(dict.fromkeys(str(one["action"]) for one in actions))
         with self.store.transaction():
             wanted: list[tuple[str, typing.Callable[[int], tasks.Task]]] = []
-            for unit in units:
-                enqueue = functools.partial(self._action, found, name=unit, action=action, parameters=parameters or {})
-                wanted.append((unit, enqueue))
-            return self._enqueue_all(found, f"{action} run on {','.join(units)}", wanted)
+            for one in actions:
+                name, parameters = one["unit"], one.get("parameters") or {}
+                enqueue = functools.partial(self._action, found, name=name, action=one["action"], parameters=parameters)
+                wanted.append((name, enqueue))
+            return self._enqueue_all(found, f"{names} run on {','.join(name for name, _ in wanted)}", wanted)
 
     def _action(self, model: models.Model, operation: int, name: str, action: str, parameters: Json) -> tasks.Task:
         unit = self._unit(model, name)
@@ -119,7 +130,7 @@ class TaskOperations(operations_common.Base):
                 task = enqueue(number)
             except OperationError as error:
                 errors.append(error.message)
-                enqueued.append({"receiver": receiver, "error": error.message})
+                enqueued.append({"receiver": receiver, "error": error.message, "code": error.code})
                 continue
             described = {"id": str(task.id), "receiver": tags.name(task.receiver)}
             enqueued.append(described | {"receiver-kind": tags.kind(task.receiver)})

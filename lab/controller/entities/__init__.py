@@ -15,6 +15,7 @@
 | `tasks` | Operation (model, id), Task (model, id) |
 | `leadership` | Lease (model, application), LeaderSettings (model, application) |
 | `logs` | LogLine (sequence) |
+| `annotations` | Annotations (model, entity) |
 | `cleanups` | Cleanup (model, kind, entity): removals by force that are due at some time |
 
 `model` is always the model's UUID. Entities are referred to by the names that Juju shows: unit `pg/0`, application
@@ -24,6 +25,7 @@ Juju's tag: `unit-pg-0`, `application-pg`, `machine-0`, `model-UUID`; see `lab.c
 """
 
 from lab.controller.entities import (
+    annotations,
     applications,
     charms,
     cleanups,
@@ -41,6 +43,7 @@ from lab.controller.entities import (
 )
 
 __all__ = [
+    "annotations",
     "applications",
     "charms",
     "cleanups",
