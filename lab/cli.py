@@ -81,7 +81,7 @@ def _up(lab_settings: settings.Settings, _: argparse.Namespace) -> int:
         f"The lab {lab_settings.name} runs, on {running.subnet}. For its `juju` command:\n\n"
         f"  export {_variables(lab_settings)} JUJU_DATA={lab_settings.juju_data}\n"
         f'  export PATH="{commands.ROOT / "lab" / "bin"}:$PATH"\n\n'
-        "Its network is reached from inside only: `python -m lab enter -- COMMAND`."
+        "Its network, in which Juju's client API is too, is reached from inside only: `python -m lab enter -- COMMAND`."
     )
     return 0
 
@@ -130,15 +130,16 @@ def _netns(lab_settings: settings.Settings, arguments: argparse.Namespace) -> in
 
 def _enter(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
     _require_root()
+    # Juju's clients in there are this lab's: the `juju` command, and libraries that speak to its API.
+    os.environ["LAB_NAME"] = lab_settings.name
+    os.environ["JUJU_DATA"] = str(lab_settings.juju_data)
+    os.environ["PATH"] = f"{commands.ROOT / 'lab' / 'bin'}:{os.environ['PATH']}"
     _execute(namespaces.enter(lab_settings, _words(arguments)))
 
 
 def _shell(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
     if arguments.machine:
         return _exec(lab_settings, argparse.Namespace(machine=arguments.machine, words=["bash", "-l"]))
-    os.environ["LAB_NAME"] = lab_settings.name
-    os.environ["JUJU_DATA"] = str(lab_settings.juju_data)
-    os.environ["PATH"] = f"{commands.ROOT / 'lab' / 'bin'}:{os.environ['PATH']}"
     return _enter(lab_settings, argparse.Namespace(words=[os.environ.get("SHELL", "/bin/bash")]))
 
 
@@ -263,7 +264,12 @@ def _parser() -> argparse.ArgumentParser:
     readdress.add_argument("address", nargs="?", metavar="ADDRESS", help="a free one of the lab; any if absent")
     verb("exec", _exec, "Run a command in a machine.", "machine", "words")
     verb("netns", _netns, "Run a command of the host in a machine's network.", "machine", "words")
-    verb("enter", _enter, "Run a command of the host in the lab's network, where all machines are reached.", "words")
+    verb(
+        "enter",
+        _enter,
+        "Run a command of the host in the lab's network, where all machines and Juju's client API are reached.",
+        "words",
+    )
     shell = verb("shell", _shell, "Open a shell in the lab's network, or in a machine.")
     shell.add_argument("machine", nargs="?", metavar="MACHINE")
     prune = verb("prune", _prune, "Remove what is old from the cache.")

@@ -66,7 +66,8 @@ def test_an_action_whose_changes_are_refused(tiny: World) -> None:
 
 def test_what_cannot_be_enqueued(tiny: World) -> None:
     enqueued = tiny.operations.run_action("m", ["tiny/0"], "none")
-    assert enqueued["tasks"] == [{"receiver": "tiny/0", "error": 'action "none" not defined on unit "tiny/0"'}]
+    (refused,) = enqueued["tasks"]
+    assert refused == {"receiver": "tiny/0", "code": "not found", "error": 'action "none" not defined on unit "tiny/0"'}
     for parameters, message in (
         ({"x": "text"}, "not of type 'integer'"),
         ({"z": 1}, "Additional properties are not allowed"),
