@@ -16,6 +16,7 @@ import actions
 import execution
 import facts
 import hook_tool_cache
+import membership
 import observation
 import peers
 import planner
@@ -177,7 +178,7 @@ class PostgresqlCharm(ops.CharmBase):
             # The statuses tell what is, not what was before the steps: maybe no event follows.
             known = self._observe(None)
         status = self._report(known, failure)
-        self._watch(known, settled=status.level is statuses.Level.ACTIVE)
+        self._watch(known, settled=status.level is statuses.Level.ACTIVE and membership.is_exact(known))
 
     def _allow_next_unit(self) -> None:
         if self.refresh is not None:

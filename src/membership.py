@@ -39,9 +39,21 @@ def due(known: facts.Facts) -> Change | None:
         return Add(own)
     if not known.leader or not _sees_everyone(known):
         return None
-    claimed = {own, *(raft.node_address(address) for address in known.peer_addresses)}
-    dead = sorted(view.members - claimed - view.connected - {view.node})
+    dead = sorted(view.members - _claimed(known) - view.connected - {view.node})
     return Remove(dead[0]) if dead else None
+
+
+def is_exact(known: facts.Facts) -> bool:
+    """Whether the members are the units, as far as it is this unit's to look after.
+
+    Where they are not, a change may become due without any event: a dead node may seem connected for a while.
+    """
+    return not known.leader or known.raft is None or known.raft.members == _claimed(known)
+
+
+def _claimed(known: facts.Facts) -> frozenset[str]:
+    """The nodes of all units that this one sees."""
+    return frozenset(raft.node_address(each) for each in (known.machine.address, *known.peer_addresses) if each)
 
 
 def _sees_everyone(known: facts.Facts) -> bool:

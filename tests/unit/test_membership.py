@@ -10,6 +10,7 @@ import pytest
 import facts
 import membership
 from tests.fakes import known
+from tests.unit.conftest import Deployed
 
 
 def test_nothing_is_due_in_a_settled_cluster() -> None:
@@ -57,6 +58,28 @@ def test_nothing_is_removed_unless_every_unit_is_in_sight(
     dead = known.raft_view(4, 0, connected={1, 2})
     assert membership.due(known.settled(0, 3, raft=dead)) == membership.Remove(known.node(3))
     assert membership.due(known.settled(0, 3, **(dict[str, typing.Any](raft=dead) | changes))) is None
+
+
+def test_only_the_leader_looks_whether_the_members_are_the_units() -> None:
+    assert membership.is_exact(known.settled(0, 3))
+    assert not membership.is_exact(known.settled(0, 3, raft=known.raft_view(4, 0)))
+    assert not membership.is_exact(known.settled(0, 3, raft=known.raft_view(2, 0)))
+    assert membership.is_exact(known.settled(0, 3, raft=None))
+    assert membership.is_exact(known.settled(1, 3, raft=known.raft_view(4, 1)))
+
+
+def test_a_dead_member_that_seemed_alive_is_removed_without_another_event(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(3)
+    on.world.raft.members.add("10.0.0.99:2222")
+    monkeypatch.setattr(membership, "due", lambda _: None)
+    on.update_status()
+    on.run(5)
+    monkeypatch.undo()
+    assert len(on.world.raft.members) == 4
+    on.run(60)
+    assert len(on.world.raft.members) == 3
 
 
 def test_one_change_at_a_time_until_all_is_right() -> None:
