@@ -15,7 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping
+
+from tools import refresh_versions
 
 PINS = "snap_revisions.json"
 
@@ -34,6 +37,10 @@ class Version:
     def revision(self) -> str:
         """The snap's revision on this host's architecture."""
         return self.revisions[platform.machine()]
+
+    def __str__(self) -> str:
+        """Return it for people to read."""
+        return f"{self.charm} (PostgreSQL {self.workload}, snap revision {self.revision})"
 
 
 EARLIER = Version("16/1.0.0", "16.14", {"x86_64": "366", "aarch64": "365"})
@@ -71,6 +78,24 @@ def pack(tree: pathlib.Path, version: Version, output: pathlib.Path) -> pathlib.
         output.mkdir(parents=True, exist_ok=True)
         shutil.move(charm, target)
         return target
+
+
+def variant(packed: pathlib.Path, version: Version, output: pathlib.Path) -> pathlib.Path:
+    """Make another version of a packed charm, which differs in what it pins and in its own version only.
+
+    Packing takes longer; where many versions are wanted, the files that tell them apart are replaced in one.
+    """
+    target = output / f"{packed.stem.split('_')[0]}_{version.charm.replace('/', '-')}.charm"
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
+        pins = json.loads(source.read(PINS)) | {"workload": version.workload, "revisions": dict(version.revisions)}
+        changed = {
+            PINS: json.dumps(pins, indent=2) + "\n",
+            # As charm-refresh-build-version writes it when a charm is packed at a tag.
+            "refresh_versions.toml": f'charm = "{version.charm}"\n{refresh_versions.render(pins)}',
+        }
+        for member in source.infolist():
+            copy.writestr(member, changed.get(member.filename) or source.read(member))
+    return target
 
 
 def _copy(tree: pathlib.Path, copy: pathlib.Path) -> None:

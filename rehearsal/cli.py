@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import jubilant
 import rich.console
 
-from rehearsal import charms, deployment, load, progress, rehearse, report
+from rehearsal import charms, deployment, environment, load, operate, page, progress, rehearse, report
 
 TREE = load.TREE
 MODEL = "rehearsal"
@@ -28,33 +28,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     # SIGTERM is to leave as little behind as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    console = rich.console.Console(highlight=False)
-    if not console.is_terminal:
-        console = rich.console.Console(highlight=False, width=LINE)
+    out = console()
     use_lab_commands()
-    with progress.Progress(console, options.application) as shown:
+    with progress.Progress(out, options.application) as shown:
         try:
             old, new = pack(shown, options.report / "charms")
             result = run(shown, options, old, new)
         except (*rehearse.FAILURES, OSError) as error:
             shown.say(rehearse.text(error))
             return 1
+    result.environment = {"Charm": f"{old.version} to {new.version}", **environment.describe(TREE)}
     result.save(options.report / "rehearsal.json")
-    console.print(report.table(result))
-    console.print(f"Everything that was recorded is in {options.report}.")
+    shown_page = page.write(result, options.report / "rehearsal.html")
+    out.print(report.table(result))
+    out.print(f"To look at: {shown_page}. Everything that was recorded is beside it.", soft_wrap=True)
     if result.problems:
-        console.print("[bold red]The rehearsal failed:[/]")
+        out.print("[bold red]The rehearsal failed:[/]")
         for problem in result.problems:
-            console.print(f"- {problem}", markup=False)
+            out.print(f"- {problem}", markup=False)
     else:
         verified = sum(copy.verified_bytes for copy in result.copies) / 2**20
-        console.print(
+        out.print(
             "[green]All units are active, every acknowledged write is on every unit, and the checksums of "
             f"{verified:.0f} MiB hold.[/]"
         )
     if options.keep:
-        console.print(look_around(options.application), markup=False, soft_wrap=True)
+        out.print(look_around(options.application), markup=False, soft_wrap=True)
     return 1 if result.problems else 0
+
+
+def console() -> rich.console.Console:
+    """Return the terminal, or standard output with lines of a fixed length."""
+    found = rich.console.Console(highlight=False)
+    return found if found.is_terminal else rich.console.Console(highlight=False, width=LINE)
 
 
 def use_lab_commands() -> None:
@@ -64,23 +70,21 @@ def use_lab_commands() -> None:
         os.environ.pop(variable, None)
 
 
-def pack(shown: progress.Progress, directory: pathlib.Path) -> tuple[rehearse.Charm, rehearse.Charm]:
+def pack(shown: progress.Progress, directory: pathlib.Path) -> tuple[operate.Charm, operate.Charm]:
     """Pack the earlier and the present version.
 
     Raises:
         subprocess.CalledProcessError: Packing failed.
     """
-    packed: list[rehearse.Charm] = []
+    packed: list[operate.Charm] = []
     for version in (charms.EARLIER, charms.pinned(TREE)):
         shown.begin(f"pack {version.charm}")
-        packed.append(rehearse.Charm(charms.pack(TREE, version, directory), version))
+        packed.append(operate.Charm(charms.pack(TREE, version, directory), version))
         shown.end()
     return packed[0], packed[1]
 
 
-def run(
-    shown: progress.Progress, options: argparse.Namespace, old: rehearse.Charm, new: rehearse.Charm
-) -> report.Result:
+def run(shown: progress.Progress, options: argparse.Namespace, old: operate.Charm, new: operate.Charm) -> report.Result:
     """Rehearse in a lab of its own.
 
     Raises:
@@ -90,22 +94,25 @@ def run(
     juju = jubilant.Juju(model=MODEL)
     application = deployment.Deployment(juju, options.application)
 
-    @contextlib.contextmanager
-    def client() -> Iterator[load.Load]:
-        hosts = list(application.addresses().values())
-        with load.passfile(application.passwords()) as passwords:
-            reach = load.in_network_of(application.machine())
-            yield load.Load(hosts, options.report, passwords, reach)
-
     options.report.mkdir(parents=True, exist_ok=True)
     settings = rehearse.Options(units=options.units, patience=options.patience)
     with lab(shown, keep=options.keep):
         juju.add_model(MODEL)
         juju.cli("switch", MODEL, include_model=False)  # for whoever looks around
-        result = rehearse.Rehearsal(application, shown, client, settings).run(old, new)
+        result = rehearse.Rehearsal(application, shown, lambda: client(application, options.report), settings).run(
+            old, new
+        )
         if result.problems:
             diagnose(juju, options.report)
         return result
+
+
+@contextlib.contextmanager
+def client(application: deployment.Deployment, directory: pathlib.Path) -> Iterator[load.Load]:
+    """Have a client of the application, in the network of its lowest unit's machine; its records go to `directory`."""
+    hosts = list(application.addresses().values())
+    with load.passfile(application.passwords()) as passwords:
+        yield load.Load(hosts, directory, passwords, load.in_network_of(application.machine()))
 
 
 @contextlib.contextmanager
@@ -163,6 +170,14 @@ To end it:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description=rehearse.__doc__)
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    check(parser, options)
+    return options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a command say what is deployed, and where what is found goes."""
     parser.add_argument("--units", type=int, default=3, help="units to deploy, 1 to 9 (default: %(default)s)")
     parser.add_argument("--application", default="postgresql-machine", help="its name (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the lab up in the end")
@@ -170,7 +185,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--report", type=pathlib.Path, default=pathlib.Path("report"), help="directory for what is found"
     )
     parser.add_argument("--patience", type=float, default=600, help="seconds that a step may take")
-    options = parser.parse_args(arguments)
+
+
+def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the command with a word about it if an argument cannot be."""
     if not 1 <= options.units <= 9:
-        parser.error("--units: 1 to 9 are possible")
-    return options
+        parser.error(f"--units {options.units}: 1 to 9 are possible")

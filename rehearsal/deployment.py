@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import json
 import pathlib
 import re
+from typing import Any
 
 import jubilant
 
@@ -16,6 +18,10 @@ REPLICATION_USER = "replication"
 """Who may take base backups."""
 SNAP = "charmed-postgresql"
 
+LOGGING = "<root>=INFO;juju.worker.uniter.operation=DEBUG;jujuc=DEBUG"
+"""The model's logging-config with which its log tells when each hook begins and which hook tools it calls."""
+
+_CHANGES = "http://localhost/v2/changes?select=all"
 _RESUME = re.compile(r"Check units >=(\d+) are healthy & run `resume-refresh` on unit (\d+)")
 
 
@@ -118,11 +124,49 @@ class Deployment:
         """Return the workload snap's revision on each unit, as snapd tells it, in the order of the units' numbers."""
         units = sorted(self.status().apps[self.application].units, key=number)
         with concurrent.futures.ThreadPoolExecutor() as executor:
-            return dict(zip(units, executor.map(self._revision, units), strict=True))
+            return dict(zip(units, executor.map(self.revision, units), strict=True))
 
-    def _revision(self, unit: str) -> str:
+    def revision(self, unit: str) -> str:
+        """Return the workload snap's revision on a unit, as snapd tells it."""
         # Not with `juju exec`, which would wait for the unit's hooks.
         return self.juju.ssh(unit, "snap", "list", SNAP).splitlines()[-1].split()[2]
+
+    def log_hooks(self) -> None:
+        """Let the model's log tell when each hook begins and which hook tools it calls."""
+        self.juju.model_config({"logging-config": LOGGING})
+
+    def log(self) -> list[dict[str, str]]:
+        """Return the model's log: for each line its timestamp, entity, level, module and message."""
+        lines = self.juju.cli("debug-log", "--replay", "--no-tail", "--format", "json").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+
+    def snap_changes(self, unit: str) -> list[dict[str, Any]]:
+        """Return what snapd has done on a unit's machine, as its API tells it (snapcraft.io/docs/snapd-rest-api)."""
+        command = ["sudo", "curl", "--silent", "--unix-socket", "/run/snapd.socket", _CHANGES]
+        return json.loads(self.juju.ssh(unit, *command))["result"]
+
+    def never_pause(self) -> None:
+        """Let refreshes go on by themselves."""
+        self.juju.config(self.application, {"pause-after-unit-refresh": "none"})
+
+    def switch_over(self, old: str, new: str) -> None:
+        """Have Patroni, and nobody else, move the primary from one unit to another."""
+        members = ["--leader", old.replace("/", "-"), "--candidate", new.replace("/", "-")]
+        self.juju.ssh(new, "sudo", f"{SNAP}.patronictl", "switchover", *members, "--force")
+
+    def service(self, unit: str, command: str) -> None:
+        """Start or stop a unit's Patroni, and PostgreSQL with it."""
+        self.juju.ssh(unit, "sudo", "snap", command, f"{SNAP}.patroni")
+
+    def agent_group(self, unit: str) -> str:
+        """Return the control group that hooks of a unit run in, as its machine names it."""
+        groups = self.juju.exec("cat", "/proc/self/cgroup", unit=unit).stdout.splitlines()
+        return next(line.removeprefix("0::") for line in groups if line.startswith("0::"))
+
+    def processor_seconds(self, unit: str, group: str) -> float:
+        """Return the processor time that a control group of a unit's machine has taken up to now."""
+        told = self.juju.ssh(unit, "cat", f"/sys/fs/cgroup{group}/cpu.stat")
+        return int(dict(line.split() for line in told.splitlines())["usage_usec"]) / 1e6
 
     def passwords(self) -> dict[str, str]:
         """Return the passwords of the administrator and of the replication user from the application's secret.

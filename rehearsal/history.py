@@ -45,7 +45,6 @@ class Endpoint:
     """All that the reader of one server has recorded so far, in the order of time."""
 
     def __init__(self) -> None:
-        self.last: records.Read | None = None
         self._answered: list[float] = []
         self._spans: list[Span] = []
 
@@ -61,7 +60,11 @@ class Endpoint:
             # A server that stopped did so after its last answer; one that came back was back when it was asked.
             start = present.end if present else read.sent
             self._spans.append(Span(start, read.ended, state, read.version))
-        self.last = read
+
+    @property
+    def state(self) -> State:
+        """What the server was at last."""
+        return self._spans[-1].state if self._spans else State.DOWN
 
     def spans(self, start: float = -math.inf, end: float = math.inf) -> list[Span]:
         """Return the spans that touch [start, end], without holes between them."""
@@ -101,6 +104,11 @@ class History:
     def acknowledged(self, start: float, end: float) -> list[records.Write]:
         """Return the writes that were acknowledged in [start, end)."""
         return self._acknowledged[bisect.bisect_left(self._times, start) : bisect.bisect_left(self._times, end)]
+
+    @property
+    def last_acknowledged(self) -> float | None:
+        """When a write was last acknowledged; None if none was."""
+        return self._times[-1] if self._times else None
 
     def counts(self) -> collections.Counter[records.Outcome]:
         """Return how many writes ended in each way."""

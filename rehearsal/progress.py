@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import jubilant
-import rich.box
 import rich.console
 import rich.live
-import rich.table
 import rich.text
 
-from rehearsal import history, records
-
-STYLES = {
-    "active": "green",
-    "error": "bold red",
-    "blocked": "red",
-    "maintenance": "yellow",
-    "waiting": "yellow",
-}
+from rehearsal import history, live
 
 
 class Progress:
@@ -32,11 +24,16 @@ class Progress:
         self.console = console
         self._application = application
         self._begun = time.monotonic()
-        self._step = ""
-        self._step_begun = self._begun
+        self._plan: Sequence[str] = ()
+        self._number = 0
         self._said: dict[str, str] = {}
+        self._situation = live.Situation("", self._begun)
         self._live = (
-            rich.live.Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+            rich.live.Live(
+                console=console, get_renderable=self._view, refresh_per_second=4, transient=True, screen=False
+            )
+            if console.is_terminal
+            else None
         )
 
     def __enter__(self) -> Self:
@@ -52,63 +49,83 @@ class Progress:
         if self._live:
             self._live.stop()
 
+    def plan(self, steps: Sequence[str]) -> None:
+        """Tell the steps that are to come."""
+        self._plan, self._number = steps, 0
+
     def begin(self, step: str) -> None:
         """Tell that a step begins."""
-        self._step, self._step_begun = step, time.monotonic()
+        if step in self._plan[self._number :]:
+            self._number = self._plan.index(step, self._number) + 1
+        now = time.monotonic()
+        self._situation = dataclasses.replace(
+            self._situation, step=step, begun=now, number=self._number, plan=self._plan, following="", writes=None
+        )
         self.say(f"{step} ...")
 
     def end(self) -> None:
         """Tell that the step has ended."""
-        self.say(f"{self._step}: {time.monotonic() - self._step_begun:.1f} s")
+        self.say(f"{self._situation.step}: {time.monotonic() - self._situation.begun:.1f} s")
 
     def say(self, text: str) -> None:
         """Tell something that stays on the screen, with the time since the beginning."""
         self.console.print(rich.text.Text(f"{time.monotonic() - self._begun:7.1f} s  {text}"), soft_wrap=True)
 
-    def show(self, status: jubilant.Status, recorded: history.History | None = None) -> None:
-        """Show how things stand now."""
-        statuses = _statuses(status, self._application)
-        if self._live:
-            self._live.update(self._view(statuses, recorded), refresh=True)
+    def show(
+        self,
+        status: jubilant.Status,
+        recorded: history.History | None = None,
+        *,
+        roles: Mapping[str, history.State] | None = None,
+        revisions: Mapping[str, str] | None = None,
+        target: str = "",
+    ) -> None:
+        """Show how things stand now.
+
+        Args:
+            status: The model's.
+            recorded: The writer's history, once there is one.
+            roles: What each unit is to a client, as far as it is known.
+            revisions: The snap's revision on each unit, as far as it is known.
+            target: The revision that all units shall come to; empty if to none.
+        """
+        if not self._live:
+            self._say_changes(status)
             return
-        for name, state, message in statuses:
+        present = self._situation
+        shown = live.units(status, self._application, roles or {}, revisions or {}, target)
+        self._situation = dataclasses.replace(
+            present,
+            units=shown,
+            application=_application(status, self._application),
+            writes=live.writes(recorded, present.begun, time.monotonic()) if recorded else None,
+            following=live.following(status, self._application, shown, present.number, self._plan),
+        )
+
+    def _view(self) -> rich.console.RenderableType:
+        return live.render(self._situation, time.monotonic(), self.console.width)
+
+    def _say_changes(self, status: jubilant.Status) -> None:
+        for name, state, message in _statuses(status, self._application):
             said = f"{name}: {state}{': ' if message else ''}{message}"
             if self._said.get(name) != said:
                 self._said[name] = said
                 self.say(said)
 
-    def _view(
-        self, statuses: list[tuple[str, str, str]], recorded: history.History | None
-    ) -> rich.console.RenderableType:
-        now = time.monotonic()
-        units = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify="left")
-        units.title = f"{self._step}, {now - self._step_begun:.0f} s"
-        for heading in ["", "Status", "Message"]:
-            units.add_column(heading)
-        for name, state, message in statuses:
-            units.add_row(name, rich.text.Text(state, STYLES.get(state, "")), rich.text.Text(message))
-        return rich.console.Group(units, *([self._writes(recorded, now)] if recorded else []))
 
-    def _writes(self, recorded: history.History, now: float) -> rich.text.Text:
-        counts = recorded.counts()
-        longest = recorded.longest_gap(self._step_begun, now) or 0.0
-        current = now - max((write.ended for write in recorded.acknowledged(now - 60, now)), default=now - 60)
-        return rich.text.Text(
-            f"  {counts[records.Outcome.ACKNOWLEDGED]} writes acknowledged, {counts[records.Outcome.FAILED]} failed, "
-            f"{counts[records.Outcome.INDETERMINATE]} indeterminate; "
-            f"longest gap of this step {longest:.2f} s; now {current:.2f} s since the last"
-        )
+def _application(status: jubilant.Status, application: str) -> str:
+    if application not in status.apps:
+        return ""
+    found = status.apps[application].app_status
+    return f"{found.current}: {found.message}" if found.message else found.current
 
 
 def _statuses(status: jubilant.Status, application: str) -> list[tuple[str, str, str]]:
     """Return name, state and message of the application and each of its units."""
     if application not in status.apps:
         return []
-    found = status.apps[application]
-    rows = [(application, found.app_status.current, found.app_status.message)]
-    for name, unit in sorted(found.units.items(), key=lambda item: int(item[0].rpartition("/")[2])):
-        leader = "*" if unit.leader else ""
-        doing = "" if unit.juju_status.current == "idle" else unit.juju_status.message or unit.juju_status.current
-        message = unit.workload_status.message or doing
-        rows.append((f"{name}{leader}", unit.workload_status.current, message))
+    found = status.apps[application].app_status
+    rows = [(application, found.current, found.message)]
+    for unit in live.units(status, application, {}, {}, ""):
+        rows.append((f"{unit.name}{'*' if unit.leader else ''}", unit.status, unit.message or unit.doing))
     return rows

@@ -6,20 +6,15 @@ every unit has completed is the new state, and going back from there is a downgr
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
-import pathlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import jubilant
 
-from rehearsal import charms, deployment, history, load, progress, readback, report
-
-POLL = 1.0
-"""Seconds between two looks at the status."""
+from rehearsal import deployment, events, history, load, operate, progress, readback, report, timeline
 
 FAILURES = (
     deployment.UnitError,
@@ -31,13 +26,8 @@ FAILURES = (
 )
 """What may go wrong in a rehearsal and is then its result."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Charm:
-    """A packed charm and what it pins."""
-
-    path: pathlib.Path
-    version: charms.Version
+UNDISTURBED = "write, undisturbed"
+READ_BACK = "read back and verify"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +39,14 @@ class Options:
     """Seconds of writing before the first refresh and after the last."""
     patience: float = 600.0
     """Seconds that a step may take."""
+
+
+def plan(old: operate.Charm, new: operate.Charm, units: int) -> list[str]:
+    """Return the names of a rehearsal's steps, in order."""
+    # A single unit has refreshed as soon as it has begun to: there is no half to go back from.
+    back = [f"refresh to {new.version.charm}, halfway", f"roll back to {old.version.charm}"] if units > 1 else []
+    to_new = f"refresh to {new.version.charm}"
+    return [f"deploy {old.version.charm}", UNDISTURBED, *back, to_new, UNDISTURBED, READ_BACK]
 
 
 class Rehearsal:
@@ -63,140 +61,88 @@ class Rehearsal:
     ) -> None:
         """Rehearse on `application`, showing the way; `client` makes its client once it is active."""
         self._application = application
+        self._operator = operate.Operator(application, shown, units=options.units, patience=options.patience)
         self._shown = shown
         self._client = client
         self._options = options
-        self._load: load.Load | None = None
         self._steps: list[report.Step] = []
+        self._clock = timeline.Clock(time.monotonic(), time.time())
 
-    def run(self, old: Charm, new: Charm) -> report.Result:
+    def run(self, old: operate.Charm, new: operate.Charm) -> report.Result:
         """Do all of it and return what was found, also where something failed on the way."""
         problems: list[str] = []
         copies: list[readback.Copy] = []
+        client: load.Load | None = None
         with contextlib.ExitStack() as stack:
             try:
-                self._deploy(old)
-                self._load = stack.enter_context(self._client())
-                self._load.start()
-                stack.callback(self._load.stop)
+                self._follow(plan(old, new, self._options.units), old)
+                client = stack.enter_context(self._client())
+                self._start(client)
+                stack.callback(client.stop)
                 self._write()
                 self._refreshes(old, new)
                 self._write()
             except FAILURES as error:
                 problems.append(f"{self._steps[-1].name}: {text(error)}")
-            if self._load:
-                self._load.stop()
+            if client:
+                client.stop()
                 try:
-                    copies = self._read_back()
+                    copies = self._read_back(client)
                 except FAILURES as error:
                     problems.append(f"read back: {text(error)}")
-            recorded = self._load.history if self._load else history.History()
-        return report.conclude(self._steps, recorded, copies, [*problems, *self._unwell()])
+            recorded = client.history if client else history.History()
+        return report.conclude(
+            self._steps,
+            recorded,
+            copies,
+            [*problems, *self._unwell()],
+            drawn=self._draw(recorded),
+        )
 
-    def _deploy(self, charm: Charm) -> None:
-        with self._step(f"deploy {charm.version.charm}", written=False) as step:
-            self._application.deploy(charm.path, self._options.units)
-            self._settle(step, charm, resume=False)
+    def _follow(self, steps: Sequence[str], old: operate.Charm) -> None:
+        self._shown.plan(steps)
+        with self._step(steps[0], written=False) as step:
+            self._application.log_hooks()
+            self._operator.deploy(step, old)
+
+    def _start(self, client: load.Load) -> None:
+        client.start()
+        client.start_reading()
+        self._operator.attach(client)
 
     def _write(self) -> None:
-        with self._step("write, undisturbed"):
+        with self._step(UNDISTURBED):
             end = time.monotonic() + self._options.undisturbed
             while time.monotonic() < end:
-                self._look()
-                time.sleep(min(POLL, max(end - time.monotonic(), 0)))
+                self._operator.look()
+                time.sleep(max(min(operate.POLL, end - time.monotonic()), 0))
 
-    def _refreshes(self, old: Charm, new: Charm) -> None:
-        if self._options.units > 1:
-            with self._step(f"refresh to {new.version.charm}, halfway") as step:
-                self._application.refresh(new.path)
-                self._halfway(step)
-            with self._step(f"roll back to {old.version.charm}") as step:
-                self._application.refresh(old.path)
-                self._settle(step, old)
-        # A single unit has refreshed as soon as it has begun to: there is no half to go back from.
-        with self._step(f"refresh to {new.version.charm}") as step:
-            self._application.refresh(new.path)
-            self._settle(step, new)
+    def _refreshes(self, old: operate.Charm, new: operate.Charm) -> None:
+        *back, to_new, _, _ = plan(old, new, self._options.units)[2:]
+        if back:
+            halfway, roll_back = back
+            with self._step(halfway) as step:
+                self._operator.refresh_halfway(step, new)
+            with self._step(roll_back) as step:
+                self._operator.refresh(step, old)
+        with self._step(to_new) as step:
+            self._operator.refresh(step, new)
 
-    def _read_back(self) -> list[readback.Copy]:
-        assert self._load
-        with self._step("read back and verify", written=False):
-            return self._load.read_back()
+    def _read_back(self, client: load.Load) -> list[readback.Copy]:
+        with self._step(READ_BACK, written=False):
+            return client.read_back()
 
-    def _halfway(self, step: report.Step) -> None:
-        """Go on until the second unit has refreshed; of two units, until the first has."""
-        for status in self._statuses():
-            asked = self._asked(status)
-            if asked is None:
-                continue
-            if self._options.units == 2 or self._resume(step, asked):
-                step.revisions = list(self._application.revisions().values())
-                return
-
-    def _settle(self, step: report.Step, charm: Charm, *, resume: bool = True) -> None:
-        """Go on until every unit is active on the charm's snap, doing what the statuses ask for."""
-        name = self._application.application
-        for status in self._statuses():
-            asked = self._asked(status) if resume else None
-            if asked is not None:
-                self._resume(step, asked)
-                continue
-            if name not in status.apps or len(status.apps[name].units) != self._options.units:
-                continue
-            if status.apps[name].app_status.current != "active" or not deployment.healthy(status, name):
-                continue
-            # Until its units have noticed the new charm, the application looks as settled as it was before.
-            step.revisions = list(self._application.revisions().values())
-            if set(step.revisions) == {charm.version.revision}:
-                return
-
-    def _asked(self, status: jubilant.Status) -> int | None:
-        """Return the unit to run `resume-refresh` on, once the units that the status names are healthy."""
-        name = self._application.application
-        if name not in status.apps:
-            return None
-        pause = deployment.pause(status, name)
-        if pause is None or not deployment.healthy(status, name, pause.check_from):
-            return None
-        return pause.unit
-
-    def _resume(self, step: report.Step, unit: int) -> bool:
-        """Run `resume-refresh`, looking on meanwhile; return whether the refresh went on."""
-        self._shown.say(f"resume-refresh on unit {unit}")
-        with concurrent.futures.ThreadPoolExecutor(1) as executor:
-            resumed = executor.submit(self._application.resume, unit)
-            while not concurrent.futures.wait([resumed], timeout=POLL).done:
-                self._look()
+    def _draw(self, recorded: history.History) -> timeline.Timeline:
+        """Return all of it on one axis; where the log cannot be read, without what only that tells."""
+        ran: list[events.Run] = []
+        changed: list[events.Change] = []
         try:
-            self._shown.say(resumed.result())
-        except jubilant.TaskError as error:
-            # The status lags behind the units, as it does for a person: look again.
-            self._shown.say(f"resume-refresh on unit {unit}: {error.task.message}")
-            return False
-        step.resumed.append(unit)
-        return True
-
-    def _statuses(self) -> Iterator[jubilant.Status]:
-        """Give the status again and again.
-
-        Raises:
-            TimeoutError: The step's time is over.
-        """
-        limit = time.monotonic() + self._options.patience
-        while time.monotonic() < limit:
-            begun = time.monotonic()
-            yield self._look()
-            time.sleep(max(begun + POLL - time.monotonic(), 0))
-        raise TimeoutError(f"not done after {self._options.patience:g} s")
-
-    def _look(self) -> jubilant.Status:
-        status = self._application.status()
-        self._shown.show(status, self._load.history if self._load else None)
-        if self._load:
-            self._load.check()
-        if self._application.application in status.apps:
-            deployment.raise_on_error(status, self._application.application)
-        return status
+            ran = events.runs(self._application.log())
+            for unit in self._operator.hosts:
+                changed += events.changes(unit, self._application.snap_changes(unit))
+        except (*FAILURES, ValueError) as error:
+            self._shown.say(f"The report lacks hooks or snapd's changes: {text(error)}")
+        return report.draw(self._clock, self._steps, recorded, self._operator.hosts, ran, changed)
 
     def _unwell(self) -> list[str]:
         """Return what is wrong with the units at the very end."""

@@ -1,16 +1,29 @@
-"""What a rehearsal found: its steps, its verdict, and both as a table and as JSON."""
+"""What a rehearsal found: its steps, its verdict, its timeline, and these as a table and as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import rich.box
 import rich.table
 
-from rehearsal import history, readback, records
+from rehearsal import events, history, readback, records, timeline
+
+FORMAT = 1
+"""The number of the JSON's form; a form that older readers misunderstand gets the next."""
+
+
+@dataclasses.dataclass
+class Pause:
+    """A time in which a refresh waited, between two readings of the monotonic clock."""
+
+    unit: int
+    """The unit that was to be resumed."""
+    started: float
+    ended: float
 
 
 @dataclasses.dataclass
@@ -26,6 +39,8 @@ class Step:
     """The units that `resume-refresh` was run on, in order."""
     written: bool = False
     """Whether the writer was writing."""
+    pauses: list[Pause] = dataclasses.field(default_factory=list)
+    """The times in which the refresh waited for its operator."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +66,10 @@ class Result:
     copies: list[readback.Copy]
     problems: list[str]
     """Why the rehearsal failed; empty if it did not."""
+    timeline: timeline.Timeline
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Where it took place: what, and its value."""
+    format: int = FORMAT
 
     def save(self, path: pathlib.Path) -> None:
         """Write everything as JSON."""
@@ -58,8 +77,52 @@ class Result:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
 
+def load(path: pathlib.Path) -> Result:
+    """Return the result that `Result.save` wrote.
+
+    Raises:
+        ValueError: The file is of another form.
+    """
+    stored = json.loads(path.read_text())
+    if stored.get("format") != FORMAT:
+        raise ValueError(f"{path}: format {stored.get('format')!r} instead of {FORMAT}; make the report anew")
+    return Result(
+        rows=[Row(**row) for row in stored["rows"]],
+        outcomes=stored["outcomes"],
+        copies=readback.decode(json.dumps(stored["copies"])),
+        problems=stored["problems"],
+        timeline=timeline.load(stored["timeline"]),
+        environment=stored["environment"],
+    )
+
+
+def draw(
+    clock: timeline.Clock,
+    steps: Sequence[Step],
+    recorded: history.History,
+    hosts: Mapping[str, str],
+    ran: Iterable[events.Run] = (),
+    changed: Iterable[events.Change] = (),
+) -> timeline.Timeline:
+    """Return steps and pauses with all else on one axis; the arguments are `timeline.build`'s."""
+    pauses = [pause for step in steps for pause in step.pauses]
+    return timeline.build(
+        clock,
+        [timeline.Bar(step.started, step.ended, "step", step.name) for step in steps],
+        [timeline.Bar(pause.started, pause.ended, "pause", str(pause.unit)) for pause in pauses],
+        recorded,
+        hosts,
+        ran,
+        changed,
+    )
+
+
 def conclude(
-    steps: Sequence[Step], recorded: history.History, copies: Sequence[readback.Copy], problems: Sequence[str] = ()
+    steps: Sequence[Step],
+    recorded: history.History,
+    copies: Sequence[readback.Copy],
+    problems: Sequence[str] = (),
+    drawn: timeline.Timeline | None = None,
 ) -> Result:
     """Hold the writer's history against what the servers have.
 
@@ -68,12 +131,20 @@ def conclude(
         recorded: What the writer was told.
         copies: What each server has; empty if it could not be read, which one of `problems` must then say.
         problems: What went wrong before.
+        drawn: The timeline; by default one without units.
     """
     present = [_present(copy.sequences) for copy in copies]
-    lost = {write.sequence for sequences in present for write in recorded.lost(sequences)}
-    rows = [_row(step, recorded, lost if copies else None) for step in steps]
+    missing = lost(recorded, copies)
+    rows = [_row(step, recorded, missing if copies else None) for step in steps]
     outcomes = {str(outcome): recorded.counts()[outcome] for outcome in records.Outcome}
-    return Result(rows, outcomes, list(copies), [*problems, *_judge(recorded, copies, present)])
+    if drawn is None:
+        drawn = draw(timeline.Clock(steps[0].started if steps else 0.0, 0.0), steps, recorded, {})
+    return Result(rows, outcomes, list(copies), [*problems, *_judge(recorded, copies, present)], drawn)
+
+
+def lost(recorded: history.History, copies: Sequence[readback.Copy]) -> set[int]:
+    """Return the numbers of the acknowledged writes that any server lacks."""
+    return {write.sequence for copy in copies for write in recorded.lost(_present(copy.sequences))}
 
 
 def _present(sequences: readback.Ranges) -> set[int]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import pathlib
 import time
+import typing
 
 import jubilant
 
-from rehearsal import charms, deployment, history, load, readback, records, rehearse
+from rehearsal import charms, deployment, history, load, operate, readback, records
 
-OLD = rehearse.Charm(
+OLD = operate.Charm(
     pathlib.Path("old.charm"), charms.Version("16/1.0.0", "16.14", {"x86_64": "366", "aarch64": "366"})
 )
-NEW = rehearse.Charm(
+NEW = operate.Charm(
     pathlib.Path("new.charm"), charms.Version("16/1.1.0", "16.15", {"x86_64": "416", "aarch64": "416"})
 )
 
@@ -33,6 +35,7 @@ class Application(deployment.Deployment):
         self.actions: list[str] = []
         self.broken: int | None = None
         self.stuck = False
+        self.snapd_is_silent = False
 
     def deploy(self, charm: pathlib.Path, units: int) -> None:
         self.pinned = {"old.charm": "366", "new.charm": "416"}[charm.name]
@@ -58,6 +61,31 @@ class Application(deployment.Deployment):
 
     def revisions(self) -> dict[str, str]:
         return {f"database/{number}": revision for number, revision in enumerate(self.installed)}
+
+    def revision(self, unit: str) -> str:
+        return self.installed[deployment.number(unit)]
+
+    def addresses(self) -> dict[str, str]:
+        return {f"database/{number}": f"10.0.0.{number + 1}" for number in range(len(self.installed))}
+
+    def log_hooks(self) -> None:
+        self.actions.append("log hooks")
+
+    def log(self) -> list[dict[str, str]]:
+        now = datetime.datetime.now(datetime.UTC).isoformat()
+        about = {"timestamp": now, "entity": "unit-database-0", "module": "juju.worker.uniter.operation"}
+        return [
+            {**about, "message": 'executing operation "run update-status hook" for database/0'},
+            {**about, "message": 'ran "update-status" hook (via hook dispatching script: dispatch)'},
+        ]
+
+    def snap_changes(self, unit: str) -> list[dict[str, typing.Any]]:
+        if self.snapd_is_silent:
+            raise jubilant.CLIError(1, "juju ssh", stderr="no answer")
+        now = datetime.datetime.now(datetime.UTC).isoformat()
+        return [
+            {"kind": "refresh-snap", "summary": "Refresh", "status": "Done", "spawn-time": now, "ready-time": now}
+        ]
 
     def status(self) -> jubilant.Status:
         found = jubilant.Status._from_dict(self._status())
@@ -142,8 +170,8 @@ class Client:
     recorded: history.History = dataclasses.field(default_factory=history.History)
     missing: set[int] = dataclasses.field(default_factory=set)
     dies: bool = False
+    reading: bool = False
     stopped: bool = False
-    clock: float = 0.0
 
     @property
     def history(self) -> history.History:
@@ -152,12 +180,18 @@ class Client:
     def start(self) -> None:
         self.recorded.add(records.Connection(0.0, "10.0.0.1", 1))
 
+    def start_reading(self) -> None:
+        self.reading = True
+
     def check(self) -> None:
         if self.dies:
             raise RuntimeError("the writer ended by itself: no memory")
         now = time.monotonic()
         sequence = len(self.recorded.writes) + 1
         self.recorded.add(records.Write(sequence, now, now, records.Outcome.ACKNOWLEDGED))
+        if self.reading:
+            for n in (1, 2, 3):
+                self.recorded.add(records.Read(f"10.0.0.{n}", now, now, n == 1, "16.14"))
 
     def stop(self) -> None:
         self.stopped = True

@@ -11,7 +11,7 @@ import pytest
 import rich.console
 import simulated_juju
 
-from rehearsal import load, progress, rehearse, report
+from rehearsal import load, operate, progress, rehearse, report
 
 
 class Stage:
@@ -35,7 +35,7 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearse, "POLL", 0.01)
+    monkeypatch.setattr(operate, "POLL", 0.01)
 
 
 def test_three_units_refresh_halfway_go_back_and_refresh() -> None:
@@ -43,6 +43,7 @@ def test_three_units_refresh_halfway_go_back_and_refresh() -> None:
     result = stage.run()
     assert result.problems == []
     assert stage.application.actions == [
+        "log hooks",
         "deploy old.charm",
         *("refresh new.charm", "resume 1"),
         *("refresh old.charm", "resume 1"),
@@ -64,6 +65,7 @@ def test_two_units_go_back_at_the_pause() -> None:
     result = stage.run()
     assert result.problems == []
     assert stage.application.actions == [
+        "log hooks",
         "deploy old.charm",
         "refresh new.charm",
         "refresh old.charm",
@@ -75,7 +77,7 @@ def test_two_units_go_back_at_the_pause() -> None:
 def test_one_unit_only_refreshes() -> None:
     stage = Stage(1)
     assert stage.run().problems == []
-    assert stage.application.actions == ["deploy old.charm", "refresh new.charm"]
+    assert stage.application.actions == ["log hooks", "deploy old.charm", "refresh new.charm"]
 
 
 def test_five_units() -> None:
@@ -133,7 +135,7 @@ def test_a_refused_resumption_is_tried_again() -> None:
 
     stage.application.resume = resume
     assert stage.run().problems == []
-    assert stage.application.actions[2:4] == ["refused 2", "resume 1"]
+    assert stage.application.actions[3:5] == ["refused 2", "resume 1"]
 
 
 def test_without_a_terminal_each_change_of_status_is_one_line() -> None:
@@ -158,4 +160,4 @@ def test_a_terminal_sees_units_and_writes() -> None:
         shown.show(application.status(), client.history)
     seen = output.getvalue()
     assert "database/1" in seen
-    assert "1 writes acknowledged" in seen
+    assert " acknowledged, " in seen
