@@ -21,13 +21,6 @@ from workload import cluster, machine
 
 logger = logging.getLogger(__name__)
 
-ROLE_NAMES = {
-    cluster.Role.PRIMARY: "primary",
-    cluster.Role.SYNCHRONOUS_STANDBY: "synchronous standby",
-    cluster.Role.STANDBY: "standby",
-    cluster.Role.OTHER: "other",
-}
-
 
 def get_primary(event: ops.ActionEvent, known: facts.Facts) -> None:
     """The unit that is the primary."""
@@ -59,7 +52,7 @@ def cluster_report(known: facts.Facts, snap_revisions: dict[int, str | None]) ->
             {
                 "unit": None if number is None else facts.unit_name(known.application, number),
                 "member": member.name,
-                "role": ROLE_NAMES[member.role],
+                "role": cluster.ROLE_NAMES[member.role],
                 "state": member.state,
                 "address": member.address,
                 "timeline": member.timeline,

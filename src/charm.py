@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The charm: builds the parts, sends every event to one reconcile, and sets the statuses in one place."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -21,7 +22,9 @@ import observation
 import peers
 import planner
 import refresh
+import refresh_actions
 import refresh_relation
+import refresh_situation
 import statuses
 from workload import machine, paths, snap, watch
 
@@ -50,6 +53,8 @@ class PostgresqlCharm(ops.CharmBase):
         self.workload = machine.Workload()
         self.peers = peers.Peers(self.model, new_secrets=_dispatched("secret-changed"))
         self.versions = refresh.Versions.load()
+        self.situation = refresh_situation.Situation(self.model, self.peers, self.workload, self.versions)
+        self._refused: str | None = None
         self._note: str | None = None
         self._tearing_down = False
         self._callbacks: refresh.MachinesRefresh | None = None
@@ -64,6 +69,7 @@ class PostgresqlCharm(ops.CharmBase):
             self.on.pre_refresh_check_action,
             self.on.force_refresh_start_action,
             self.on.resume_refresh_action,
+            self.on.get_refresh_status_action,
         ):
             framework.observe(event, self._on_action)
 
@@ -87,6 +93,9 @@ class PostgresqlCharm(ops.CharmBase):
         if self.workload.architecture not in self.versions.snap_revisions:
             # charm-refresh would crash; the status tells it.
             return None
+        self._refused = self.situation.refused()
+        if self._refused is not None:
+            return None
         if self._hands_over_first():
             self._note = "Handing the primary over before this unit refreshes"
             return None
@@ -95,11 +104,12 @@ class PostgresqlCharm(ops.CharmBase):
             charm_name="postgresql-machine",
             workload=self.workload,
             observe=lambda: self._observe(None),
-            number=peers.unit_number(self.unit.name),
-            awaited=self._awaited_unit,
+            number=self.situation.number,
+            awaited=self.situation.awaited,
         )
         try:
-            return refresh.Machines(self._callbacks)
+            with refresh.told_of_new_charm() if self.situation.newly_accepted() else contextlib.nullcontext():
+                return refresh.Machines(self._callbacks)
         except charm_refresh.PeerRelationNotReady:
             return None
         except charm_refresh.UnitTearingDown:
@@ -112,36 +122,24 @@ class PostgresqlCharm(ops.CharmBase):
             logger.warning("charm-refresh has not seen this event: %s", error)
             return None
 
-    def _awaited_unit(self) -> int | None:
-        """The unit that has to be confirmed though charm-refresh would not wait; it asks while a refresh goes on."""
-        return None
-
     def _hands_over_first(self) -> bool:
         # Only in the event that brings new charm code: Juju runs config-changed right after it, in which the refresh
         # goes on.
-        original = refresh_relation.original(self.model) if _dispatched("upgrade-charm") else None
-        if original is None:
+        original, build = self.situation.original, self.situation.build
+        if original is None or not _dispatched("upgrade-charm"):
             return False
-        return refresh.first_unit_hands_over(self.workload, self._observe(None), self.versions, original)
+        return refresh.first_unit_hands_over(self.workload, self._observe(None), build, original)
 
     def _observe(self, event: ops.EventBase | None) -> facts.Facts:
-        pinned = self.versions.snap_revisions.get(self.workload.architecture)
-        progress = None
-        if self.refresh is not None:
-            progress = facts.RefreshFacts(
-                in_progress=self.refresh.in_progress,
-                pinned_revision=self.refresh.pinned_snap_revision,
-                next_unit_allowed=self.refresh.next_unit_allowed_to_refresh,
-            )
+        progress = None if self.refresh is None else self.situation.progress(self.refresh)
         unit = observation.Unit(
             model=self.model,
             ready=progress is not None,
             leaving=self._tearing_down
             or isinstance(event, ops.StorageDetachingEvent | ops.StopEvent | ops.RemoveEvent),
             refresh=progress,
-            refreshed=frozenset(
-                number for number, state in refresh_relation.units(self.model).items() if state.snap_revision == pinned
-            ),
+            refused=self._refused,
+            refreshed=self.situation.refreshed,
             planned=_planned_units,
             architectures=frozenset(self.versions.snap_revisions),
         )
@@ -160,13 +158,27 @@ class PostgresqlCharm(ops.CharmBase):
             case "switchover_action":
                 actions.perform_switchover(event, known, self.workload)
                 known = self._observe(event)
-        if self._callbacks is not None and self._callbacks.failure is not None:
-            event.log(self._callbacks.failure)
+            case "get_refresh_status_action":
+                seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])
+                refresh_actions.get_refresh_status(event, known, seen)
+            case _:
+                self._on_refresh_action(event, known)
         # An action of charm-refresh may have stopped the workload: it is started here as in any event.
         self._reconcile(known)
 
+    def _on_refresh_action(self, event: ops.ActionEvent, known: facts.Facts) -> None:
+        """What charm-refresh, which has had the action already, leaves to the charm."""
+        if known.refused is not None:
+            refresh_actions.answer_refused(event, known, self.peers, self.situation.build)
+        if self.refresh is None or self._callbacks is None:
+            return
+        if self.refresh.held and event.handle.kind == "resume_refresh_action":
+            refresh_actions.resume_held(event, known, self._callbacks, self.refresh)
+        if self._callbacks.failure is not None:
+            event.log(self._callbacks.failure)
+
     def _snap_revisions(self, known: facts.Facts) -> dict[int, str | None]:
-        revisions = {number: state.snap_revision for number, state in refresh_relation.units(self.model).items()}
+        revisions = {number: state.snap_revision for number, state in self.situation.others.items()}
         revisions[known.number] = known.machine.snap.revision if known.machine.snap else None
         return revisions
 

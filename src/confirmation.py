@@ -15,6 +15,8 @@ import collections.abc
 import dataclasses
 import json
 
+ORDER_KEY = "refresh-order"
+
 
 @dataclasses.dataclass(frozen=True)
 class Order:
@@ -25,6 +27,10 @@ class Order:
     time: float
     """When its files were put in place, in seconds since the epoch: each refresh has a time of its own."""
     units: frozenset[int]
+
+    def is_of_same_charm(self, other: "Order") -> bool:
+        """Whether both were recorded for the same refresh."""
+        return (self.charm, self.time) == (other.charm, other.time)
 
     def dump(self) -> str:
         """As it is kept in the databag."""

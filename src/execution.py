@@ -11,7 +11,7 @@ import observation
 import peers as peer_relation
 import planner
 import switchover
-from steps import AnyStep, ChangeMembership, HandOver, Step
+from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
 from workload import configuration, machine, patroni, scram, snap, sql
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,10 @@ class Executor:
                 self._change_membership(change)
             case HandOver(candidate):
                 switchover.hand_over(self._workload, self._known, candidate)
+            case Publish(key, value):
+                self._peers.publish(key, value)
+            case Record(key, value):
+                self._peers.record(key, value)
             case _:
                 self._simple[step]()
 
@@ -128,16 +132,20 @@ class Executor:
         if known.passwords is None or known.config is None or known.machine.address is None:
             raise patroni.PatroniError("the configuration cannot be written yet")
         units = len(known.numbers)
+        configured = self._workload.configured()
+        parameters = configuration.parameters(
+            known.config.profile is config.Profile.TESTING, known.machine.memory_bytes
+        )
+        if planner.parameters_wait(known):
+            parameters = configured.parameters or parameters
         return configuration.MemberSettings(
             scope=known.application,
             name=known.member_name,
             address=known.machine.address,
             peer_addresses=known.peer_addresses,
-            partners=partners(known, self._workload.configured().partners),
+            partners=partners(known, configured.partners),
             passwords=known.passwords,
-            parameters=configuration.parameters(
-                known.config.profile is config.Profile.TESTING, known.machine.memory_bytes
-            ),
+            parameters=parameters,
             synchronous_node_count=known.config.synchronous_standbys(units),
         )
 

@@ -4,6 +4,9 @@ import collections.abc
 import dataclasses
 
 import config as options
+import confirmation
+import refresh_facts
+import refresh_history
 from workload import cluster as clusters
 from workload import configuration, datadir
 from workload import raft as rafts
@@ -68,6 +71,19 @@ class RefreshFacts:
     pinned_revision: str = ""
     next_unit_allowed: bool = True
     """Whether this unit has already allowed the next one."""
+    build: refresh_facts.Build | None = None
+    """This charm."""
+    charm_time: float = 0.0
+    """When its files came to this unit, in seconds since the epoch."""
+    original: refresh_facts.Build | None = None
+    """What all units ran after the last refresh that has ended."""
+    order: confirmation.Order | None = None
+    """The units that this one has recorded when a new charm came."""
+    accepted: str | None = None
+    """URL of the charm that the operator has accepted on this unit."""
+    history: tuple[refresh_history.Entry, ...] = ()
+    now: float = 0.0
+    """Seconds since the epoch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +96,8 @@ class Facts:
     ready: bool = False
     """Whether all units have met in the peer relations; before that nothing may be installed or started."""
     leaving: bool = False
+    refused: str | None = None
+    """Why this charm's code must not change anything (refusal.py), with the commands that mend it."""
     peers: tuple[Peer, ...] = ()
     planned: frozenset[int] | None = None
     """Numbers of the units that Juju wants, without those that leave; None where it was not asked."""

@@ -25,6 +25,7 @@ class Unit:
     ready: bool
     leaving: bool
     refresh: facts.RefreshFacts | None
+    refused: str | None
     refreshed: frozenset[int]
     """Numbers of the units whose snap is at the pinned revision."""
     planned: typing.Callable[[], tuple[frozenset[int], frozenset[int]]]
@@ -43,6 +44,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         leader=unit.model.unit.is_leader(),
         ready=unit.ready and peers.relation is not None,
         leaving=unit.leaving,
+        refused=unit.refused,
         peers=peers.others(unit.refreshed),
         published_address=peers.unit_value("address"),
         published_cluster_id=peers.unit_value("cluster-id"),

@@ -58,6 +58,13 @@ class Peers:
         )
         return tuple(sorted(peers, key=lambda peer: peer.number))
 
+    def others_values(self, key: str) -> dict[int, str]:
+        """What the other units have published under that key, by number."""
+        relation = self.relation
+        units = relation.units if relation else ()
+        found = {unit_number(unit.name): relation.data[unit].get(key) for unit in units} if relation else {}
+        return {number: value for number, value in found.items() if value}
+
     def unit_value(self, key: str) -> str | None:
         """A value that this unit has published."""
         relation = self.relation

@@ -7,17 +7,23 @@ Invariants:
   application has none.
 - One unit at a time becomes a member: only while all members are healthy, lowest number first.
 - A unit that has been a member is started again whenever it does not run.
+- A charm that is refused (refusal.py) changes nothing: it only keeps running what has run.
+- PostgreSQL's parameters are a charm's for the snap that it pins: while a refresh is in progress they change with the
+  snap only.
 - A refreshed unit allows the next one only while the cluster is healthy, and never a primary: it is handed over first,
   in a hook of its own.
 """
 
 import collections.abc
 
+import confirmation
 import facts
 import handover
 import membership
 import problems
-from steps import AnyStep, ChangeMembership, HandOver, Step
+import refresh_history
+import refusal
+from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
 from workload import cluster, configuration, datadir
 
 # Steps of every hook of a settled unit, which mostly change nothing.
@@ -28,10 +34,13 @@ def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
     """The steps that are due and allowed now, in order."""
     if known.leaving:
         return (Step.LEAVE,) if known.machine.has_raft_state or known.machine.patroni_running else ()
+    if known.refused is not None:
+        return tuple(_restart(known))
     return tuple(_plan(known))
 
 
 def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    yield from _remember(known)
     if known.leader and known.passwords is None:
         yield Step.GENERATE_CREDENTIALS
     if known.leader and _claim_due(known):
@@ -44,6 +53,29 @@ def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     yield from _run(known)
     yield from _look_after_cluster(known)
     yield from _refresh(known)
+
+
+def _remember(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    """What cannot be seen any more later: who there was when a refresh began, and when it began and ended."""
+    refresh = known.refresh
+    if refresh is None or refresh.build is None:
+        return
+    order = confirmation.Order(refresh.build.url, refresh.charm_time, known.numbers)
+    if refresh.in_progress and (refresh.order is None or not order.is_of_same_charm(refresh.order)):
+        yield Publish(confirmation.ORDER_KEY, order.dump())
+    if refresh.accepted not in (None, refresh.build.url):
+        yield Publish(refusal.ACCEPTED_KEY, "")
+    history = refresh_history.updated(
+        refresh.history,
+        original=refresh.original,
+        build=refresh.build,
+        in_progress=refresh.in_progress,
+        started=refresh.charm_time,
+        now=refresh.now,
+        units=len(known.numbers),
+    )
+    if known.leader and history != refresh.history:
+        yield Record(refresh_history.KEY, refresh_history.dump(history))
 
 
 def _claim_due(known: facts.Facts) -> bool:
@@ -75,6 +107,8 @@ def _install(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
 
 def _run(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     if known.config is None:
+        # A wrong option is no reason to leave PostgreSQL stopped: it runs with what is configured.
+        yield from _restart(known)
         return
     if known.machine.configured_address not in (None, known.machine.address):
         yield Step.MOVE
@@ -83,6 +117,27 @@ def _run(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         yield Step.CONFIGURE
         if not known.machine.patroni_running and not problems.prevent_start(known):
             yield Step.START
+
+
+def _restart(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    """Start what has run before, as it is configured."""
+    machine = known.machine
+    installed = machine.snap is not None and machine.snap.revision is not None
+    configured = machine.has_raft_state and machine.configured_address is not None
+    if installed and configured and not machine.patroni_running and not problems.prevent_start(known):
+        yield Step.START
+
+
+def parameters_wait(known: facts.Facts) -> bool:
+    """Whether PostgreSQL's parameters stay as they are configured.
+
+    While a refresh is in progress a unit gets new ones only between its snap's refresh and its start: so a charm's
+    parameters never reach a snap that it does not pin, also not after a rollback, and changed options wait for the end.
+    """
+    refresh, snap = known.refresh, known.machine.snap
+    if refresh is None or not refresh.in_progress or snap is None:
+        return False
+    return known.machine.patroni_running or snap.revision != refresh.pinned_revision
 
 
 def _may_found(known: facts.Facts) -> bool:

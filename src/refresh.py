@@ -1,6 +1,7 @@
 """The workload's side of a refresh: what charm-refresh asks of the charm (its documentation, "Add to charm")."""
 
 import collections.abc
+import contextlib
 import dataclasses
 import logging
 import os
@@ -9,9 +10,9 @@ import time
 import tomllib
 
 import charm_refresh
+import ops
 
 import compatibility
-import confirmation
 import facts
 import handover
 import planner
@@ -22,7 +23,6 @@ from workload import cluster, files, machine, raft, snap, sql
 
 logger = logging.getLogger(__name__)
 
-CHARM_FILE = pathlib.Path(".juju-charm")
 VERSIONS_FILE = pathlib.Path("refresh_versions.toml")
 FOLLOW_SECONDS = 15.0
 POLL_SECONDS = 1.0
@@ -46,20 +46,9 @@ class Versions:
         content = tomllib.loads(file.read_text())
         return cls(content["workload"], content.get("charm"), content["snap"]["revisions"])
 
-
-@dataclasses.dataclass(frozen=True)
-class Charm:
-    """The charm's files on this unit."""
-
-    url: str
-    """As Juju names the charm."""
-    time: float
-    """When Juju put them in place, in seconds since the epoch: charm-refresh tells refreshes apart by it."""
-
-    @classmethod
-    def load(cls, file: pathlib.Path = CHARM_FILE) -> "Charm":
-        """From what Juju writes beside the charm's files."""
-        return cls(file.read_text().strip(), file.stat().st_mtime)
+    def build(self, architecture: str, url: str) -> refresh_facts.Build:
+        """This charm. architecture: of the machine, by the kernel's name. url: as Juju names the charm."""
+        return refresh_facts.Build(self.charm or "", self.workload, self.snap_revisions.get(architecture, ""), url)
 
 
 @dataclasses.dataclass(eq=False)
@@ -168,12 +157,36 @@ class Machines(charm_refresh.Machines):
             super()._refresh_unit()
 
     @property
+    def app_status_higher_priority(self) -> ops.StatusBase | None:
+        """See charm-refresh. Juju keeps no revisions of charms from files: the command to go back names a file."""
+        status = super().app_status_higher_priority
+        if status is None:
+            return None
+        message = status.message.replace("--revision None", "--path FILE")
+        return ops.StatusBase.from_name(status.name, message)
+
+    @property
     def held(self) -> bool:
         """Whether this unit waits for a confirmation that only the charm can take.
 
         charm-refresh never waits before the highest unit.
         """
         return self._awaited == self._charm_specific.number == self._units[0].number
+
+
+@contextlib.contextmanager
+def told_of_new_charm() -> collections.abc.Iterator[None]:
+    """Let charm-refresh take this hook for one that follows a refresh: only then it takes new charm code for current.
+
+    For a charm that the operator has accepted, by name, after charm-refresh had missed those hooks.
+    """
+    name = os.environ["JUJU_HOOK_NAME"]
+    stands_for_itself = os.environ.get("JUJU_ACTION_NAME") or name.endswith("-relation-departed")
+    os.environ["JUJU_HOOK_NAME"] = name if stands_for_itself else "config-changed"
+    try:
+        yield
+    finally:
+        os.environ["JUJU_HOOK_NAME"] = name
 
 
 def _is_following(known: facts.Facts) -> bool:
@@ -234,7 +247,7 @@ def _raft(workload: machine.Workload, known: facts.Facts) -> raft.RaftView | Non
 
 
 def first_unit_hands_over(
-    workload: machine.Workload, known: facts.Facts, versions: Versions, original: refresh_facts.Build | None
+    workload: machine.Workload, known: facts.Facts, build: refresh_facts.Build, original: refresh_facts.Build
 ) -> bool:
     """Hand the primary over if this unit is the first to refresh; whether it did.
 
@@ -243,12 +256,12 @@ def first_unit_hands_over(
     compatible one whose checks pass. original: what the units ran before.
     """
     state = known.machine.snap
-    if state is None or state.revision in (None, versions.snap_revisions.get(workload.architecture)):
+    if state is None or state.revision in (None, build.snap_revision):
         return False
     if not known.is_primary or any(peer.number > known.number for peer in known.peers) or not known.peers:
         return False
-    rollback = original is not None and original.charm == versions.charm
-    if not rollback and (not _is_supported(versions, original) or precheck(workload, known)):
+    rollback = original.charm == build.charm
+    if not rollback and (not is_supported(build, original) or precheck(workload, known)):
         return False
     candidate = _successor(known)
     if isinstance(candidate, handover.Refused):
@@ -262,19 +275,11 @@ def first_unit_hands_over(
     return True
 
 
-def _is_supported(versions: Versions, original: refresh_facts.Build | None) -> bool:
-    if original is None or versions.charm is None:
-        return False
+def is_supported(build: refresh_facts.Build, original: refresh_facts.Build) -> bool:
+    """Whether charm-refresh would find the builds compatible."""
     return MachinesRefresh.is_compatible(
         old_charm_version=charm_refresh.CharmVersion(original.charm),
-        new_charm_version=charm_refresh.CharmVersion(versions.charm),
+        new_charm_version=charm_refresh.CharmVersion(build.charm),
         old_workload_version=original.workload,
-        new_workload_version=versions.workload,
+        new_workload_version=build.workload,
     )
-
-
-def pending_order(known_order: confirmation.Order | None, charm: Charm, units: frozenset[int]) -> confirmation.Order:
-    """The order of units that counts for this one: as recorded when this charm came, or as it is now."""
-    if known_order is not None and (known_order.charm, known_order.time) == (charm.url, charm.time):
-        return known_order
-    return confirmation.Order(charm.url, charm.time, units)

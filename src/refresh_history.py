@@ -13,6 +13,7 @@ import typing
 
 import refresh_facts
 
+KEY = "refresh-history"
 MAXIMUM_ENTRIES = 10
 
 

@@ -39,6 +39,8 @@ def unit(known: facts.Facts, failure: str | None = None) -> Status:
     """This unit's status. failure: what a step of this hook ran into, which the next event tries again."""
     if known.leaving:
         return Status(Level.MAINTENANCE, "Leaving the cluster")
+    if known.refused is not None:
+        return Status(Level.BLOCKED, known.refused)
     return _blocked(known) or _failed(known, failure) or _under_way(known) or _active(known)
 
 
@@ -118,6 +120,8 @@ def _active(known: facts.Facts) -> Status:
 
 def application(known: facts.Facts) -> Status:
     """The application's status, which the leader sets."""
+    if known.refused is not None:
+        return Status(Level.BLOCKED, known.refused)
     if known.config_error:
         return Status(Level.BLOCKED, known.config_error)
     if known.cluster_id is None:

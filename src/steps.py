@@ -41,4 +41,20 @@ class HandOver:
     candidate: str
 
 
-AnyStep = Step | ChangeMembership | HandOver
+@dataclasses.dataclass(frozen=True)
+class Publish:
+    """Tell the other units, in this unit's databag. An empty value takes back what was told."""
+
+    key: str
+    value: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Record in the application's databag. Only for the leader."""
+
+    key: str
+    value: str
+
+
+AnyStep = Step | ChangeMembership | HandOver | Publish | Record

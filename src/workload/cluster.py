@@ -19,6 +19,15 @@ class Role(enum.Enum):
         return cls.SYNCHRONOUS_STANDBY if value == "quorum_standby" else cls.OTHER
 
 
+ROLE_NAMES = {
+    Role.PRIMARY: "primary",
+    Role.SYNCHRONOUS_STANDBY: "synchronous standby",
+    Role.STANDBY: "standby",
+    Role.OTHER: "other",
+}
+"""Roles in words for people."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Member:
     """One member of the cluster."""

@@ -1,5 +1,6 @@
 """The machine and all of the workload on it: one object that the rest of the charm talks to."""
 
+import collections.abc
 import contextlib
 import dataclasses
 import logging
@@ -29,6 +30,8 @@ class Configured:
 
     address: str | None = None
     partners: frozenset[str] = frozenset()
+    parameters: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Of PostgreSQL, on this machine."""
 
 
 class Workload:
@@ -115,7 +118,8 @@ class Workload:
             own, partners = content["raft"]["self_addr"], content["raft"]["partner_addrs"]
         except (FileNotFoundError, KeyError, TypeError, yaml.YAMLError):
             return Configured()
-        return Configured(_host(own), frozenset(_host(partner) for partner in partners))
+        parameters = content.get("postgresql", {}).get("parameters", {})
+        return Configured(_host(own), frozenset(_host(partner) for partner in partners), parameters)
 
     def forget_membership(self) -> None:
         """Remove Raft's state, after Patroni has stopped: with it a member that has left would add itself again."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import datetime
 import json
 import typing
 
@@ -153,6 +154,8 @@ class RaftCluster:
     synchronous: set[str] = dataclasses.field(default_factory=set)
     paused: bool = False
     timeline: int = 0
+    history: list[list[typing.Any]] = dataclasses.field(default_factory=list)
+    """As Patroni's REST API tells it."""
     stopped: dict[str, tuple[Process, float]] = dataclasses.field(default_factory=dict)
     """Members that have stopped and are still shown for a while."""
 
@@ -245,6 +248,8 @@ class RaftCluster:
         self.world.promotions.append(process.name)
         if process.data is not None and process.data.position < self.database.acknowledged:
             self.world.violations.append(f"{process.name} was promoted without every acknowledged transaction")
+        created = datetime.datetime.fromtimestamp(self.world.now, datetime.UTC).isoformat()
+        self.history.append([self.timeline, 25623960, "no recovery target specified", created, process.name])
         self._lead(process)
 
     def _lead(self, process: Process) -> None:

@@ -15,6 +15,7 @@ import charm
 import hook_tool_cache
 import leaving
 import refresh
+import refresh_situation
 import switchover
 from tests.fakes import workload, world
 from workload import files, watch
@@ -65,6 +66,7 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             mock.patch.object(watch, "systemd", _Systemd(machine)),
             mock.patch.object(leaving, "time", time),
             mock.patch.object(refresh, "time", time),
+            mock.patch.object(refresh_situation, "time", time),
             mock.patch.object(switchover, "time", time),
             mock.patch("platform.machine", lambda: machine.architecture),
             # Nothing here has to survive a power failure.

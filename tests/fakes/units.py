@@ -19,7 +19,6 @@ from workload import snap
 if typing.TYPE_CHECKING:
     from tests.fakes import juju
 
-FIRST_CHARM_TIME = 1_700_000_000.123
 FIRST_RETRY_SECONDS = 5.0
 
 
@@ -99,7 +98,8 @@ class Unit:
         identity = self.directory / ".juju-charm"
         identity.write_text(f"{build.url}\n")
         self.application.unpacked += 1
-        time = FIRST_CHARM_TIME + self.application.unpacked
+        # Each unpacking has a time of its own.
+        time = self.application.world.now + self.application.unpacked / 1000
         os.utime(identity, (time, time))
 
     @property

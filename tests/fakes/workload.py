@@ -71,6 +71,8 @@ class Client(patroni.Client):
         match method, path:
             case "GET", "/cluster":
                 return answers.cluster(shared)
+            case "GET", "/history":
+                return shared.history
             case "GET", "/config":
                 return shared.configuration
             case "PATCH", "/config":

@@ -1,0 +1,91 @@
+"""Actions around a refresh that charm-refresh does not take: its status, and confirmations that only the charm wants.
+
+Results are formats: get-refresh-status {status}, a table or JSON (docs/reference/actions.md).
+"""
+
+import dataclasses
+import json
+
+import charm_refresh
+import ops
+
+import facts
+import peers
+import problems
+import refresh
+import refresh_facts
+import refresh_history
+import refresh_situation
+import refresh_status
+import refresh_table
+import refusal
+from workload import machine
+
+
+def get_refresh_status(
+    event: ops.ActionEvent,
+    known: facts.Facts,
+    seen: refresh_status.Seen,
+) -> None:
+    """Where the refresh stands, what is to do next, and what refreshes there were."""
+    report = refresh_status.report(known, seen)
+    is_json = event.params.get("format") == "json"
+    event.set_results({"status": json.dumps(report) if is_json else refresh_table.render(report)})
+
+
+def resume_held(
+    event: ops.ActionEvent, known: facts.Facts, callbacks: refresh.MachinesRefresh, running: refresh.Machines
+) -> None:
+    """resume-refresh on the highest unit, which charm-refresh would never let wait (confirmation.py)."""
+    unhealthy = problems.unhealthy(known) if event.params.get("check-health-of-refreshed-units", True) else None
+    if unhealthy is not None:
+        event.fail(f"{unhealthy}. Refresh will not resume.")
+        return
+    revision = running.pinned_snap_revision
+    event.log(f"Refreshing unit {known.number}")
+    callbacks.refresh_snap(snap_name=charm_refresh.snap_name(), snap_revision=revision, refresh=running)
+    if callbacks.failure is None:
+        event.set_results({"result": f"Refresh resumed. Unit {known.number} has refreshed"})
+    else:
+        event.fail("Failed to refresh snap. Check the error message in `juju debug-log`, then retry this action")
+
+
+def answer_refused(event: ops.ActionEvent, known: facts.Facts, told: peers.Peers, build: refresh_facts.Build) -> None:
+    """charm-refresh's actions while this charm is refused: the operator may accept it, as an incompatible refresh."""
+    if event.handle.kind != "force_refresh_start_action":
+        event.fail(str(known.refused))
+        return
+    highest = max(known.numbers)
+    if known.number != highest:
+        event.fail(f"Must run action on unit {highest}")
+    elif event.params.get("check-compatibility", True):
+        event.fail("Must run with `check-compatibility=false`: nothing else stands against it")
+    else:
+        told.publish(refusal.ACCEPTED_KEY, build.url)
+        event.set_results({"result": f"Charm {build.charm} accepted"})
+
+
+def look(
+    known: facts.Facts,
+    workload: machine.Workload,
+    situation: refresh_situation.Situation,
+    failed: frozenset[int],
+) -> refresh_status.Seen:
+    """What get-refresh-status needs beside the facts; read-only. failed: units whose last hook failed."""
+    refreshing = known.refresh is not None and known.refresh.in_progress
+    primary = known.cluster.primary if known.cluster else None
+    seen = refresh_status.Seen(
+        build=situation.build,
+        original=situation.original,
+        units=situation.states,
+        pause=situation.pause,
+        awaited=situation.awaited() if refreshing else None,
+        compatible=situation.original is None or refresh.is_supported(situation.build, situation.original),
+        failed=failed,
+        blockers=(),
+        history=refresh_history.parse(situation.recorded_history),
+        promotions=workload.patroni(primary.address).history() if primary else (),
+    )
+    if known.refused is not None or (refreshing and (seen.started or not seen.compatible)):
+        return seen
+    return dataclasses.replace(seen, blockers=refresh.precheck(workload, known))
