@@ -29,9 +29,7 @@ import sys
 import time
 import traceback
 import typing
-from unittest import mock
 
-import httpx
 import ops
 from ops._private import yaml as ops_yaml
 
@@ -42,7 +40,6 @@ SOURCES = pathlib.Path(charm.__file__).parent
 _COMMAND = re.compile(r"(?:cd \S+ && )?(?P<variables>(?:\w+=\S+ )*)\./dispatch")
 
 _run = subprocess.run
-_transport = httpx.HTTPTransport
 
 
 class Cut(typing.TypedDict):
@@ -175,8 +172,11 @@ class HookTools:
     def __init__(self, points: Points):
         self._points = points
         agent = pathlib.Path(os.environ["CHARM_DIR"]).parent
-        self._known = frozenset(os.listdir(agent.parents[1] / "tools" / agent.name))
+        self._known = frozenset(each.name for each in (agent.parents[1] / "tools" / agent.name).iterdir())
         self._directory = str(pathlib.Path.cwd())
+        # A socket's address holds 107 bytes; the way through the directory's descriptor is always short enough.
+        place = pathlib.Path(os.environ["JUJU_AGENT_SOCKET_ADDRESS"])
+        self._address = f"/proc/self/fd/{os.open(place.parent, os.O_PATH | os.O_DIRECTORY)}/{place.name}"
 
     def run(self, command: typing.Any, **keywords: typing.Any) -> subprocess.CompletedProcess[typing.Any]:
         """Stands in for subprocess.run: hook tools are asked for directly, all else runs."""
@@ -199,7 +199,7 @@ class HookTools:
         }
         while True:
             with socket.socket(socket.AF_UNIX) as agent:
-                agent.connect(os.environ["JUJU_AGENT_SOCKET_ADDRESS"])
+                agent.connect(self._address)
                 agent.sendall(json.dumps(request).encode() + b"\n")
                 with agent.makefile("rb") as answer:
                     kind, *rest = answer.readline().decode().rstrip("\n").split(" ", 4)
@@ -218,28 +218,22 @@ def _content(path: str, standard_input: str | None) -> str | None:
     return file.read_text() if file.exists() else None
 
 
-def _snapd(world: World) -> typing.Any:
-    """The transport of httpx for charm-refresh's question to snapd; all others are real."""
+def _installed(world: World) -> typing.Any:
+    """What stands for `snap.installed`, by which charm-refresh asks snapd."""
 
-    def snapd(request: httpx.Request) -> httpx.Response:
-        try:
-            state = world.call("snap.state", ())
-        except snap.SnapOperationError as error:
-            raise httpx.ConnectError(str(error)) from error
-        found = [] if state.revision is None else [{"name": request.url.params["snaps"], "revision": state.revision}]
-        return httpx.Response(200, json={"type": "sync", "result": found})
+    def installed(name: str) -> dict[str, typing.Any] | None:
+        state = world.call("snap.state", ())
+        return None if state.revision is None else {"name": name, "revision": state.revision, "hold": state.held}
 
-    def transport(*arguments: typing.Any, **keywords: typing.Any) -> httpx.BaseTransport:
-        is_snapd = keywords.get("uds") == "/run/snapd.socket"
-        return httpx.MockTransport(snapd) if is_snapd else _transport(*arguments, **keywords)
-
-    return transport
+    return installed
 
 
-def _timed_modules() -> list[typing.Any]:
-    """The charm's modules that look at the clock or sleep."""
-    loaded = [each for each in list(sys.modules.values()) if getattr(each, "time", None) is time]
-    return [each for each in loaded if SOURCES in pathlib.Path(getattr(each, "__file__", None) or "/").parents]
+_timed = [
+    each
+    for each in list(sys.modules.values())
+    if getattr(each, "time", None) is time and SOURCES in pathlib.Path(getattr(each, "__file__", None) or "/").parents
+]
+"""The charm's modules that look at the clock or sleep."""
 
 
 def _hook(environment: dict[str, str], directory: str, world_address: str, cut: Cut | None) -> None:
@@ -253,20 +247,21 @@ def _hook(environment: dict[str, str], directory: str, world_address: str, cut: 
     world = World(world_address, str(root), points)
     owner = files.Owner(os.getuid(), os.getgid())
     simulated_time = _Time(world)
-    with contextlib.ExitStack() as stack:
-        for target, attribute, replacement in (
-            (charm.machine, "Workload", lambda: Workload(world, root)),
-            (files.Owner, "named", staticmethod(lambda _: owner)),
-            (files, "free_bytes", lambda _: 10 * 1024**3),
-            (watch, "ROOT", owner),
-            (watch, "systemd", _Systemd(world)),
-            (subprocess, "run", HookTools(points).run),
-            (httpx, "HTTPTransport", _snapd(world)),
-            (os, "fsync", lambda _: None),
-            *((each, "time", simulated_time) for each in _timed_modules()),
-        ):
-            stack.enter_context(mock.patch.object(target, attribute, replacement))
-        ops.main(charm.PostgresqlCharm)
+    # For good: the process ends with the hook.
+    for target, attribute, replacement in (
+        (charm.machine, "Workload", lambda: Workload(world, root)),
+        (files.Owner, "named", staticmethod(lambda _: owner)),
+        (files, "free_bytes", lambda _: 10 * 1024**3),
+        (watch, "ROOT", owner),
+        (watch, "systemd", _Systemd(world)),
+        (snap, "installed", _installed(world)),
+        (subprocess, "run", HookTools(points).run),
+        (os, "fsync", lambda _: None),
+        *((each, "time", simulated_time) for each in _timed),
+    ):
+        assert hasattr(target, attribute), f"{target} has no {attribute}"
+        setattr(target, attribute, replacement)
+    ops.main(charm.PostgresqlCharm)
 
 
 def _with_command(environment: dict[str, str]) -> dict[str, str]:

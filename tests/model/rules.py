@@ -1,0 +1,183 @@
+"""What a refresh must never do, told by somebody who only watches the machines and the operator.
+
+The rules are the reference's, not the charm's: who is next, when the operator's word is due, what may be refreshed to.
+Each broken rule becomes a line in the world's `violations`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from lab.controller.entities import models, relations, units
+from tests.model import simulation as simulations
+from tests.model import versions, worldserver
+
+RESUME = "actions/resume-refresh"
+FORCE = "actions/force-refresh-start"
+PAUSE = "pause-after-unit-refresh"
+
+
+@dataclasses.dataclass
+class Refresh:
+    """One `juju refresh`, from the operator's word on."""
+
+    target: versions.Version
+    refreshed: set[str]
+    """Units that have reached the target by it; those that were there before, as far as they are first in the order."""
+    confirmed: bool = False
+    """Whether the operator has run resume-refresh."""
+    begun: bool = False
+    """Whether a unit was stopped for it."""
+    forced: bool = False
+    """Whether the operator has run force-refresh-start, or refreshed a unit regardless of the others."""
+    disturbed: bool = False
+    """Whether something was broken on purpose since."""
+
+
+class Rules:
+    """Watches one simulation."""
+
+    def __init__(self, simulation: simulations.Simulation) -> None:
+        self._simulation = simulation
+        self._stopped: set[str] = set()
+        """Units that were stopped for a refresh."""
+        self.past = {simulation.version().snap} if simulation.units() else set()
+        """Each snap revision that the operator has asked for."""
+        self.refresh: Refresh | None = None
+        simulation.server.watcher = self
+        for machine in simulation.server.known.values():
+            machine.watcher = self
+
+    def ask(self, target: versions.Version) -> None:
+        """The operator refreshes."""
+        first: set[str] = set()
+        for unit in sorted(self._simulation.units(), key=lambda unit: -unit.number):
+            machine = self._simulation.machine_of(unit)
+            if machine is None or machine.revision != target.snap:
+                break
+            first.add(unit.name)
+        self.refresh = Refresh(target, first)
+        self.past.add(target.snap)
+
+    def disturb(self) -> None:
+        """Something was broken on purpose."""
+        if self.refresh is not None:
+            self.refresh.disturbed = True
+
+    # what is seen
+
+    def installed(self, machine: worldserver.Machine, revision: str) -> None:
+        """See `worldserver.Watcher`."""
+        self._expect(revision in self.past, machine, f"revision {revision} was never asked for")
+
+    def stopped(self, machine: worldserver.Machine, *, leaving: bool) -> None:
+        """See `worldserver.Watcher`."""
+        if leaving:
+            return
+        unit = self._unit()
+        others = [name for name in self.stopped_by_refresh() if name != unit]
+        self._expect(not others or self._is_forced(), machine, f"stopped while {', '.join(others)} is stopped")
+        self._stopped.add(unit)
+        if self.refresh is not None and not self.refresh.begun:
+            self._begin(machine, self.refresh)
+
+    def refreshed(self, machine: worldserver.Machine, before: str | None, revision: str) -> None:
+        """See `worldserver.Watcher`."""
+        unit, path = self._unit(), self._simulation.dispatches[-1].path
+        self._expect(revision in self.past, machine, f"revision {revision} was never asked for")
+        if self.refresh is None or revision != self.refresh.target.snap:
+            # A unit that has not got the new charm yet goes on with what it has.
+            return
+        refresh = self.refresh
+        refresh.confirmed = refresh.confirmed or path == RESUME
+        if not self._is_forced():
+            self._expect(not self._is_due(refresh), machine, f"{before} -> {revision} without the operator's word")
+            higher = [each.name for each in self._alive() if each.number > self._number(unit) and self._is_old(each)]
+            self._expect(not higher, machine, f"refreshed before {', '.join(higher)}")
+        refresh.refreshed.add(unit)
+
+    # the rules
+
+    def _begin(self, machine: worldserver.Machine, refresh: Refresh) -> None:
+        """The first unit is stopped: only for a refresh that is supported, and while all is well, unless forced."""
+        refresh.begun = True
+        refresh.forced = refresh.forced or self._is_forced()
+        original = self.original()
+        if refresh.forced or original is None or original.charm == refresh.target.charm:
+            return
+        target = refresh.target
+        self._expect(
+            versions.is_supported(original, target), machine, f"{original.charm} -> {target.charm} without force"
+        )
+        others = [unit for unit in self._alive() if unit.name != self._unit()]
+        absent = [unit.name for unit in others if self._has_run(unit) and not self._runs(unit)]
+        if not refresh.disturbed:
+            self._expect(not absent, machine, f"the refresh began while {', '.join(absent)} did not run")
+
+    def _is_due(self, refresh: Refresh) -> bool:
+        """Whether no further unit may be refreshed without the operator's word."""
+        if refresh.confirmed and self._pause() == "first":
+            return False
+        match self._pause():
+            case "none":
+                return False
+            case "first":
+                return len(refresh.refreshed) == 1
+            case _:
+                return len(refresh.refreshed) > 0 and self._simulation.dispatches[-1].path != RESUME
+
+    def _is_forced(self) -> bool:
+        """Whether the operator has said in this very action that the others do not matter."""
+        now = self._simulation.dispatches[-1]
+        if now.path == RESUME:
+            return now.parameters.get("check-health-of-refreshed-units") is False
+        return now.path == FORCE
+
+    def _pause(self) -> object:
+        return self._simulation.config(PAUSE)
+
+    def original(self) -> versions.Version | None:
+        """The version to which a rollback leads, as the application keeps it."""
+        for databag in self._simulation.store.find(relations.Databag, owner=versions.APPLICATION):
+            charm = databag.settings.get("original_charm_version")
+            if charm is not None:
+                return next(each for each in versions.VERSIONS.values() if each.charm == json.loads(charm))
+        return None
+
+    def stopped_by_refresh(self) -> list[str]:
+        """Units that a refresh has stopped and nobody has started again."""
+        alive = {unit.name: self._simulation.machine_of(unit) for unit in self._alive()}
+        self._stopped = {
+            name
+            for name in self._stopped
+            if (machine := alive.get(name)) is not None and machine.up and machine.patroni is None
+        }
+        return sorted(self._stopped)
+
+    def _unit(self) -> str:
+        return self._simulation.dispatches[-1].unit
+
+    @staticmethod
+    def _number(unit: str) -> int:
+        return int(unit.rpartition("/")[2])
+
+    def _alive(self) -> list[units.Unit]:
+        return [unit for unit in self._simulation.units() if unit.life is models.Life.ALIVE]
+
+    def _is_old(self, unit: units.Unit) -> bool:
+        machine = self._simulation.machine_of(unit)
+        target = self.refresh.target.snap if self.refresh else None
+        return machine is not None and machine.revision not in (None, target)
+
+    def _has_run(self, unit: units.Unit) -> bool:
+        machine = self._simulation.machine_of(unit)
+        return machine is not None and machine.has_raft_state()
+
+    def _runs(self, unit: units.Unit) -> bool:
+        machine = self._simulation.machine_of(unit)
+        return machine is not None and machine.patroni is not None
+
+    def _expect(self, holds: bool, machine: worldserver.Machine, text: str) -> None:
+        if not holds:
+            self._simulation.world.violations.append(f"{self._unit()} ({machine.name}): {text}")

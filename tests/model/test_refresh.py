@@ -1,0 +1,89 @@
+"""Refreshes that nobody disturbs, from each placement of the primary."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.model import deployed, life, simulation, stage, versions
+
+PLACEMENTS = [(count, primary) for count in range(1, life.MAXIMUM_UNITS + 1) for primary in range(count)]
+DISPATCH_SECONDS = 0.06
+
+
+@pytest.mark.parametrize(("count", "primary"), PLACEMENTS)
+def test_an_undisturbed_refresh_hands_over_once_or_twice_from_the_highest_unit(count: int, primary: int):
+    with life.Life(count) as lived:
+        world = lived.simulation.world
+        if world.raft.leader != f"{simulation.APPLICATION}-{primary}":
+            lived.switch_over(0, primary)
+            lived.settle()
+        assert world.raft.leader == f"{simulation.APPLICATION}-{primary}"
+        before, promotions = len(world.switchovers), len(world.promotions)
+        lived.refresh(versions.NEWER.revision)
+        lived.end()
+        expected = 0 if count == 1 else 2 if primary == count - 1 else 1
+        assert len(world.switchovers) - before == expected, world.switchovers
+        assert len(world.promotions) - promotions == expected, world.promotions
+
+
+@pytest.mark.parametrize("pause", ["all", "first", "none"])
+def test_a_refresh_waits_for_the_operators_word_as_often_as_was_asked_for(pause: str):
+    with life.Life(3) as lived:
+        lived.set_pause(pause)
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        done = [name for name, each in lived.simulation.revisions().items() if each == versions.NEWER.snap]
+        assert len(done) == (3 if pause == "none" else 1)
+        lived.end()
+        words = [each for each in lived.simulation.dispatches if each.path == "actions/resume-refresh"]
+        assert len(words) == {"all": 2, "first": 1, "none": 0}[pause]
+
+
+def test_a_rollback_in_the_middle_brings_everything_back():
+    with life.Life(3) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.refresh(versions.ORIGINAL.revision)
+        lived.end()
+        assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
+
+
+@pytest.mark.parametrize("version", [versions.INCOMPATIBLE, versions.UNRELEASED])
+def test_what_is_not_supported_is_refused_and_the_status_leads_back(version: versions.Version):
+    with life.Life(3) as lived:
+        lived.refresh(version.revision)
+        lived.settle()
+        assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
+        lived.end()
+        assert lived.simulation.version() == versions.ORIGINAL
+
+
+def test_a_deployment_settles():
+    with life.Life() as lived:
+        lived.deploy(3)
+        lived.end()
+
+
+def test_the_simulation_stands_still_but_for_its_own_time():
+    with deployed.application(stage.shared(), 1) as simulated:
+        simulated.settle()
+        began = time.monotonic()
+        simulated.world.advance(3600)
+        assert time.monotonic() - began < 5
+
+
+def test_a_dispatch_is_cheap():
+    """Measured in time of the processors, which a busy host does not lengthen; the best of several."""
+    hook = simulation.HOOK.format("update-status")
+    with deployed.application(stage.shared(), 3) as simulated:
+        simulated.settle()
+        taken = []
+        for _ in range(10):
+            before = time.process_time() + simulated.stage.fork_server.processor_seconds()
+            simulated.operations.exec(simulation.MODEL, hook, units=[f"{simulation.APPLICATION}/1"])
+            assert simulated.engine.step()
+            taken.append(time.process_time() + simulated.stage.fork_server.processor_seconds() - before)
+        assert simulated.dispatches[-1].unit == f"{simulation.APPLICATION}/1"
+        assert min(taken) <= DISPATCH_SECONDS, taken
