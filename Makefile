@@ -56,7 +56,7 @@ pack: lab-host  ## Pack the charm as it stands into the current directory.
 # --- Checks
 
 .PHONY: test
-test: lint unit model lab  ## Run all checks.
+test: lint unit model lab cluster-quick  ## Run all checks.
 
 .PHONY: lint
 lint: $(TEST_TOOLS) lab-host  ## Run the linters and the type checker.
@@ -94,6 +94,12 @@ integration: $(TEST_TOOLS) lab-host  ## Run the integration tests in a lab; KEEP
 	$(PYTHON) -m lab up
 	$(PYTHON) -m lab enter -- $(BIN)/pytest tests/integration $(OPS_TEST) $(PYTEST_ARGS); status=$$?; \
 		$(if $(KEEP),,$(PYTHON) -m lab down;) exit $$status
+
+.PHONY: cluster cluster-quick
+cluster: $(TEST_TOOLS) lab-host  ## Prove on real machines what the charm promises; CLUSTER_LAB=NAME takes a lab and keeps it.
+	$(BIN)/pytest tests/cluster $(PYTEST_ARGS)
+cluster-quick: $(TEST_TOOLS) lab-host  ## The few of these tests that run with every check.
+	$(BIN)/pytest tests/cluster -m quick $(PYTEST_ARGS)
 
 # --- Measurements (docs/reference/performance.md)
 
