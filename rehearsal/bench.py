@@ -190,7 +190,7 @@ class Bench:
         while not ready():
             if time.monotonic() > limit:
                 raise TimeoutError(f"not done after {self._operator.patience:g} s")
-            time.sleep(0.25)
+            time.sleep(operate.POLL / 4)
 
 
 def expected_switchovers(primary: str, units: Sequence[str]) -> int:

@@ -48,7 +48,7 @@ class Refresh:
     gap: float
     """The longest time without an acknowledged write."""
     noticed: float | None
-    """Of the gap: from when a reader found the new primary to the first acknowledged write. None: no switchover."""
+    """How long the writer took to find the last new primary, at most (see `noticed`). None: there was none."""
     read_gaps: dict[str, float]
     """The longest time without an answer, of each unit."""
     switchovers: int
@@ -81,10 +81,10 @@ def percentile(values: Iterable[float], share: float) -> float | None:
 
 
 def noticed(recorded: history.History, start: float, end: float) -> float | None:
-    """Return the time from when the new primary was seen to the first write that it acknowledged, of the last change.
+    """Return how long after the last change of the primary the writer had its first acknowledgement, at most.
 
-    A reader asks every server twenty times a second whether it is the primary: the writer can be as much faster, and
-    what is above is its own share in the gap.
+    Counted from when a reader, which asks each server twenty times a second, last found the new primary to be none. So
+    this is the most that the writer itself, by its way of looking for a primary, can have added to the gap.
     """
     promotions = [
         span.start
@@ -115,7 +115,7 @@ def summary(figures: Figures) -> list[tuple[str, str, bool | None]]:
         ("write gap of stopping the primary", _spread([one.gap for one in figures.stops]), None),
         ("median gap, times the bare switchover's", f"{middle:.2f} of at most {GAP_RATIO}", middle <= GAP_RATIO),
         ("longest gap, times the bare switchover's", f"{worst:.2f} of at most {WORST_RATIO}", worst <= WORST_RATIO),
-        ("of it, after a reader saw the promotion", _spread(_known(one.noticed for one in figures.refreshes)), None),
+        ("the writer's own share in it, at most", _spread(_known(one.noticed for one in figures.refreshes)), None),
         ("read gap of a unit", _spread(reads), None),
         ("seconds of a refresh", _spread(seconds), max(seconds) <= SECONDS if figures.units == 3 else None),
         ("acknowledged writes lost", str(lost), not lost),

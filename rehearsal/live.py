@@ -65,8 +65,8 @@ class Writes:
     counts: Mapping[records.Outcome, int]
     gap: float
     """The longest of this step up to now, in seconds."""
-    last: float
-    """When a write was last acknowledged, on the monotonic clock."""
+    waiting: float
+    """Seconds since a write was last acknowledged."""
     pulse: Sequence[int]
     """Acknowledged writes in each of the last seconds, oldest first."""
 
@@ -156,7 +156,7 @@ def writes(recorded: history.History, begun: float, now: float) -> Writes | None
     return Writes(
         counts=recorded.counts(),
         gap=recorded.longest_gap(begun, now) or 0.0,
-        last=recorded.last_acknowledged or recorded.writes[0].sent,
+        waiting=now - (recorded.last_acknowledged or recorded.writes[0].sent),
         pulse=pulse,
     )
 
@@ -175,7 +175,7 @@ def render(situation: Situation, now: float, width: int) -> rich.console.Rendera
     if situation.application:
         parts.append(_line("says", rich.text.Text(situation.application, style="dim")))
     if situation.writes:
-        parts.append(_line("writes", _writing(situation.writes, now)))
+        parts.append(_line("writes", _writing(situation.writes)))
         parts.append(_line("", _pulse(situation.writes.pulse[-max(width - 12, 1) :])))
     if situation.following:
         parts.append(_line("next", rich.text.Text(situation.following, style="bold")))
@@ -247,8 +247,7 @@ def _health(unit: Unit) -> rich.text.Text:
     return text.append(f": {unit.message}", "dim") if unit.message and unit.status != "active" else text
 
 
-def _writing(shown: Writes, now: float) -> rich.text.Text:
-    waiting = now - shown.last
+def _writing(shown: Writes) -> rich.text.Text:
     failed, indeterminate = (shown.counts.get(o, 0) for o in (records.Outcome.FAILED, records.Outcome.INDETERMINATE))
     return rich.text.Text.assemble(
         (f"{shown.counts.get(records.Outcome.ACKNOWLEDGED, 0)}", "green"),
@@ -256,9 +255,9 @@ def _writing(shown: Writes, now: float) -> rich.text.Text:
         (f"{failed}", "yellow" if failed else ""),
         " failed, ",
         (f"{indeterminate}", "yellow" if indeterminate else ""),
-        " indeterminate;  gap ",
-        (f"{max(shown.gap, waiting):.2f} s", "bold red" if max(shown.gap, waiting) >= 1 else "bold"),
-        *([(f"  waiting for {waiting:.1f} s", "bold red")] if waiting >= 1 else []),
+        " indeterminate;  longest gap ",
+        (f"{shown.gap:.2f} s", "bold red" if shown.gap >= 1 else "bold"),
+        *([(f", waiting for {shown.waiting:.1f} s", "bold red")] if shown.waiting >= 1 else []),
     )
 
 

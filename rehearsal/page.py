@@ -108,7 +108,6 @@ def tiles(result: report.Result) -> list[Tile]:
         Tile("-" if gap is None else f"{gap:.2f}", "s", "longest write gap"),
         Tile(str(sum(row.switchovers or 0 for row in written)), "", f"switchovers in {len(refreshes)} refreshes"),
         Tile(f"{sum(row.seconds for row in refreshes):.0f}", "s", "in refreshes, pauses included"),
-        Tile(f"{len(result.timeline.lanes)}", "", "units"),
     ]
 
 

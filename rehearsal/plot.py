@@ -22,10 +22,13 @@ BETWEEN = 3
 LANE_GAP = 12
 AXIS_HEIGHT = 22
 MOST_TICKS = 12
+MOST_TICKS_CLOSER = 6
 LEAST_WIDTH = 0.12
 """Percent of the width that anything takes, so that it can be seen."""
 CHARACTER = 0.75
 """Percent of the width that a character takes where the picture is narrow."""
+GAP_LABEL = 4.2
+"""Percent of the width that a write gap's length takes."""
 NEAR = 0.5
 """Seconds by which what causes a write gap may seem to come before it."""
 
@@ -72,7 +75,7 @@ class Plot:
     boxes: list[Box]
     """Bars, in the order in which they are drawn."""
     gaps: list[Box]
-    """Drawn over everything, from top to bottom."""
+    """Drawn over everything, from top to bottom; the longest first."""
     arrows: list[Arrow]
     names: list[Text]
     ticks: list[Text]
@@ -176,20 +179,20 @@ def build(shown: timeline.Timeline, start: float, end: float, *, steps: bool) ->
     bottom = y
     gaps = [
         window.box(gap, 0, bottom, "gap", f"{gap.seconds:.1f} s", _title(gap))
-        for gap in shown.gaps
+        for gap in sorted(shown.gaps, key=lambda gap: gap.seconds, reverse=True)
         if gap.end > start and gap.start < end
     ]
     return Plot(
         height=bottom + AXIS_HEIGHT,
         boxes=boxes,
-        gaps=gaps,
+        gaps=_apart(gaps),
         arrows=[
             Arrow(window.x(one.time), middles[one.old], middles[one.new], f"the primary moved to {one.new}")
             for one in shown.switchovers
             if start <= one.time <= end and {one.old, one.new} <= middles.keys() and one.old != one.new
         ],
         names=names,
-        ticks=_ticks(window, bottom),
+        ticks=_ticks(window, bottom, MOST_TICKS if steps else MOST_TICKS_CLOSER),
         top=top,
         summary=f"{len(shown.lanes)} units from {clock(start)} to {clock(end)}, with {len(gaps)} write gaps",
     )
@@ -218,9 +221,21 @@ def _pause(window: _Window, bar: timeline.Bar, y: float) -> Box:
     return dataclasses.replace(box, label=_fitting(box.width, title, "pause"))
 
 
-def _ticks(window: _Window, y: float) -> list[Text]:
+def _apart(boxes: Iterable[Box]) -> list[Box]:
+    """Return the boxes, of which those that come first keep their labels where two would be written over each other."""
+    placed: list[float] = []
+    result: list[Box] = []
+    for box in boxes:
+        middle = box.x + box.width / 2
+        free = all(abs(middle - other) >= GAP_LABEL for other in placed)
+        placed += [middle] if free else []
+        result.append(box if free else dataclasses.replace(box, label=""))
+    return result
+
+
+def _ticks(window: _Window, y: float, most: int) -> list[Text]:
     length = window.end - window.start
-    interval = next((one for one in _INTERVALS if length / one <= MOST_TICKS), _INTERVALS[-1])
+    interval = next((one for one in _INTERVALS if length / one <= most), _INTERVALS[-1])
     first = math.ceil(window.start / interval) * interval
     count = int((window.end - first) // interval) + 1
     times = [first + number * interval for number in range(count)]

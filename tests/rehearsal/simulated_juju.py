@@ -12,12 +12,10 @@ import jubilant
 
 from rehearsal import charms, deployment, history, load, operate, readback, records
 
-OLD = operate.Charm(
-    pathlib.Path("old.charm"), charms.Version("16/1.0.0", "16.14", {"x86_64": "366", "aarch64": "366"})
-)
-NEW = operate.Charm(
-    pathlib.Path("new.charm"), charms.Version("16/1.1.0", "16.15", {"x86_64": "416", "aarch64": "416"})
-)
+OLD = operate.Charm(pathlib.Path("old.charm"), charms.Version("16/1.0.0", "16.14", {"x86_64": "366", "aarch64": "366"}))
+NEW = operate.Charm(pathlib.Path("new.charm"), charms.Version("16/1.1.0", "16.15", {"x86_64": "416", "aarch64": "416"}))
+
+PINNED = {"old.charm": OLD.version.revision, "new.charm": NEW.version.revision}
 
 LOOKS = 2
 
@@ -36,15 +34,17 @@ class Application(deployment.Deployment):
         self.broken: int | None = None
         self.stuck = False
         self.snapd_is_silent = False
+        self.pauses = True
+        self.primary = 0
 
     def deploy(self, charm: pathlib.Path, units: int) -> None:
-        self.pinned = {"old.charm": "366", "new.charm": "416"}[charm.name]
+        self.pinned = PINNED[charm.name]
         self.installed = [self.pinned] * units
         self.looks = [LOOKS] * units
         self.actions.append(f"deploy {charm.name}")
 
     def refresh(self, charm: pathlib.Path) -> None:
-        self.pinned = {"old.charm": "366", "new.charm": "416"}[charm.name]
+        self.pinned = PINNED[charm.name]
         self.resumed.clear()
         self.noticed = False
         self.actions.append(f"refresh {charm.name}")
@@ -68,6 +68,26 @@ class Application(deployment.Deployment):
     def addresses(self) -> dict[str, str]:
         return {f"database/{number}": f"10.0.0.{number + 1}" for number in range(len(self.installed))}
 
+    def never_pause(self) -> None:
+        self.pauses = False
+
+    def switch_over(self, old: str, new: str) -> None:
+        assert deployment.number(old) == self.primary
+        self.actions.append(f"switch over {old} {new}")
+        self.primary = deployment.number(new)
+
+    def service(self, unit: str, command: str) -> None:
+        self.actions.append(f"{command} {unit}")
+        if command == "stop" and deployment.number(unit) == self.primary:
+            self.primary = (self.primary + 1) % len(self.installed)
+
+    def agent_group(self, unit: str) -> str:
+        return f"/agent-{unit}"
+
+    def processor_seconds(self, unit: str, group: str) -> float:
+        assert group == f"/agent-{unit}"
+        return float(len(self.actions))
+
     def log_hooks(self) -> None:
         self.actions.append("log hooks")
 
@@ -83,9 +103,7 @@ class Application(deployment.Deployment):
         if self.snapd_is_silent:
             raise jubilant.CLIError(1, "juju ssh", stderr="no answer")
         now = datetime.datetime.now(datetime.UTC).isoformat()
-        return [
-            {"kind": "refresh-snap", "summary": "Refresh", "status": "Done", "spawn-time": now, "ready-time": now}
-        ]
+        return [{"kind": "refresh-snap", "summary": "Refresh", "status": "Done", "spawn-time": now, "ready-time": now}]
 
     def status(self) -> jubilant.Status:
         found = jubilant.Status._from_dict(self._status())
@@ -108,10 +126,12 @@ class Application(deployment.Deployment):
             return
         unit = self._next()
         highest = len(self.installed) - 1
-        if unit is not None and (unit == highest or unit < highest - 1 or unit in self.resumed):
+        if unit is not None and (not self.pauses or unit == highest or unit < highest - 1 or unit in self.resumed):
             self._refresh(unit)
 
     def _refresh(self, unit: int) -> None:
+        if unit == self.primary:
+            self.primary = (unit + 1) % len(self.installed)
         self.installed[unit] = self.pinned
         self.looks[unit] = LOOKS
 
@@ -120,7 +140,7 @@ class Application(deployment.Deployment):
         highest = len(self.installed) - 1
         if unit is None or not highest:
             return ("active", "") if not any(self.looks) else ("maintenance", "settling")
-        if unit >= highest - 1:
+        if self.pauses and unit >= highest - 1:
             return (
                 "blocked",
                 f"Refreshing. Check units >={highest} are healthy & run `resume-refresh` on unit {unit}. "
@@ -132,7 +152,7 @@ class Application(deployment.Deployment):
         state, message = self._message()
         units = {
             f"database/{number}": {
-                "workload-status": {"current": self._unit_state(number)},
+                "workload-status": {"current": self._unit_state(number), "message": self._role(number)},
                 "juju-status": {"current": "executing" if looks else "idle"},
                 "machine": str(number),
             }
@@ -156,6 +176,9 @@ class Application(deployment.Deployment):
             "units": units,
         }
         return {"model": model, "machines": {}, "applications": {"database": application} if self.installed else {}}
+
+    def _role(self, number: int) -> str:
+        return "Primary" if number == self.primary else "Synchronous standby"
 
     def _unit_state(self, number: int) -> str:
         if number == self.broken:

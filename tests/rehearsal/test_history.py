@@ -35,6 +35,15 @@ def at(*times: float) -> history.History:
         st.text(),
     )
     | st.builds(records.Connection, st.floats(allow_nan=False), st.text(), st.integers(1))
+    | st.builds(
+        records.Read,
+        st.text(),
+        st.floats(allow_nan=False),
+        st.floats(allow_nan=False),
+        st.none() | st.booleans(),
+        st.text(),
+        st.text(),
+    )
 )
 def test_a_record_is_one_line_and_comes_back_as_it_was(record: records.Record) -> None:
     line = records.encode(record)
@@ -127,3 +136,55 @@ def test_a_follower_reads_whole_lines_only_and_each_once(tmp_path: pathlib.Path)
     path.write_text(f"{first}\n{second}\n")
     assert [one.sequence for one in follower.poll().writes] == [1, 2]
     assert [one.sequence for one in follower.poll().writes] == [1, 2]
+
+
+def read(
+    ended: float, primary: bool | None = False, *, sent: float | None = None, version: str = "16.14"
+) -> records.Read:
+    return records.Read("a", ended if sent is None else sent, ended, primary, version if primary is not None else "")
+
+
+def test_an_endpoint_is_the_same_until_a_read_finds_it_changed() -> None:
+    recorded = history.History(
+        [
+            *(read(1.0, True), read(2.0, True)),
+            *(read(2.1, None), read(3.0, None)),
+            *(read(3.5, sent=3.2), read(4.0), read(4.5, version="16.15")),
+        ]
+    )
+    endpoint = recorded.endpoints["a"]
+    state = history.State
+    assert endpoint.spans() == [
+        history.Span(1.0, 2.0, state.PRIMARY, "16.14"),
+        history.Span(2.0, 3.0, state.DOWN),
+        history.Span(3.0, 4.0, state.STANDBY, "16.14"),
+        history.Span(4.0, 4.5, state.STANDBY, "16.15"),
+    ]
+    assert endpoint.state is state.STANDBY
+    assert [span.state for span in endpoint.spans(2.5, 3.5)] == [state.DOWN, state.STANDBY]
+
+
+def test_a_gap_in_reading_ends_with_an_answer() -> None:
+    endpoint = history.History([read(1.0), read(1.1), read(2.0, None), read(4.1), read(4.2)]).endpoints["a"]
+    assert endpoint.longest_gap(0.0, 5.0) == pytest.approx(3.0)
+    assert endpoint.longest_gap(4.15, 4.2) == pytest.approx(0.1)
+    assert history.Endpoint().longest_gap(0.0, 1.0) is None
+
+
+def test_gaps_of_some_length_and_the_last_acknowledgement() -> None:
+    recorded = at(1.0, 1.1, 3.0, 3.5, 9.0)
+    assert recorded.gaps(0.0, 10.0, 0.5) == [(1.1, 3.0), (3.0, 3.5), (3.5, 9.0)]
+    assert recorded.gaps(3.2, 4.0, 1.0) == [(3.5, 9.0)]
+    assert recorded.gaps(0.0, 2.0, 1.0) == [(1.1, 3.0)]
+    assert recorded.last_acknowledged == 9.0
+    assert history.History().last_acknowledged is None
+
+
+def test_a_follower_reads_several_files(tmp_path: pathlib.Path) -> None:
+    writes, reads = tmp_path / "writes", tmp_path / "reads"
+    writes.write_text(records.encode(write(1, 1.0)) + "\n")
+    follower = history.Follower(writes, reads)
+    assert follower.poll().endpoints == {}
+    reads.write_text(records.encode(read(1.0)) + "\n")
+    assert list(follower.poll().endpoints) == ["a"]
+    assert len(follower.poll().writes) == 1

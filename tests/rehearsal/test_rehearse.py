@@ -143,7 +143,7 @@ def test_without_a_terminal_each_change_of_status_is_one_line() -> None:
     stage.run()
     lines = [line.split("s  ", 1)[1] for line in stage.output.getvalue().splitlines()]
     assert lines[:2] == ["deploy 16/1.0.0 ...", "database: maintenance: settling"]
-    assert "database/1: active" in lines
+    assert "database/1: active: Synchronous standby" in lines
     assert any("run `resume-refresh` on unit 0" in line for line in lines)
     assert all(line != following for line, following in itertools.pairwise(lines))
 

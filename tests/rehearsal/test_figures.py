@@ -1,0 +1,98 @@
+"""What a bench's figures come to."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import rich.console
+
+from rehearsal import figures, history, records
+
+
+def refresh(gap: float, *, seconds: float = 30.0, **others: int) -> figures.Refresh:
+    return figures.Refresh(
+        version="16/1.1.0",
+        revision="416",
+        primary="a/1",
+        seconds=seconds,
+        unit_seconds={"a/0": 5.0, "a/1": 6.5},
+        gaps=[gap],
+        gap=gap,
+        noticed=0.02,
+        read_gaps={"a/0": 5.1, "a/1": 6.6},
+        switchovers=others.get("switchovers", 1),
+        expected_switchovers=1,
+        hook_processor_seconds=12.0,
+        hook_tools=400,
+        hooks=20,
+        lost=others.get("lost", 0),
+    )
+
+
+def found(*refreshes: figures.Refresh, bare: tuple[float, ...] = (2.0, 2.2, 2.1)) -> figures.Figures:
+    floors = [figures.Floor(gap, "a/0", "a/1") for gap in bare]
+    return figures.Figures(3, list(refreshes), floors, [figures.Floor(4.0, "a/0", "a/1")], [])
+
+
+def met(shown: figures.Figures) -> dict[str, bool | None]:
+    return {what: aim for what, _, aim in figures.summary(shown)}
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0), (0.0, 1.0)])
+def test_a_percentile_is_one_of_the_values(share: float, expected: float) -> None:
+    assert figures.percentile([4.0, 1.0, 3.0, 2.0], share) == expected
+    assert figures.percentile([], share) is None
+
+
+def test_aims_that_are_met() -> None:
+    aims = met(found(refresh(2.0), refresh(2.3), refresh(4.4)))
+    assert [aim for aim in aims.values() if aim is not None] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("missed", "what"),
+    [
+        (refresh(2.4), "median gap, times the bare switchover's"),
+        (refresh(4.5), "longest gap, times the bare switchover's"),
+        (refresh(2.0, seconds=46.0), "seconds of a refresh"),
+        (refresh(2.0, lost=1), "acknowledged writes lost"),
+        (refresh(2.0, switchovers=2), "refreshes with other switchovers than expected"),
+    ],
+)
+def test_aims_that_are_not(missed: figures.Refresh, what: str) -> None:
+    assert met(found(missed))[what] is False
+
+
+def test_the_seconds_are_an_aim_of_three_units() -> None:
+    shown = found(refresh(2.0, seconds=99.0))
+    shown.units = 5
+    assert met(shown)["seconds of a refresh"] is None
+
+
+def test_without_a_refresh_there_is_no_summary() -> None:
+    assert figures.summary(found()) == []
+    assert figures.summary(found(refresh(1.0), bare=())) == []
+
+
+def test_tables() -> None:
+    console = rich.console.Console(file=io.StringIO(), width=120, record=True)
+    console.print(figures.table(found(refresh(2.0))))
+    console.print(figures.totals(found(refresh(2.0))))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert "16/1.1.0 (416) 1 30.0 5.0 6.5 2.00 6.60 1 of 1 0 20 400 12.0" in lines
+    assert "write gap of a refresh p50 2.00 s, p99 2.00 s, max 2.00 s" in lines
+    assert "median gap, times the bare switchover's 0.95 of at most 1.1 met" in lines
+    assert "calls of hook tools p50 400, p99 400, max 400" in lines
+
+
+def read(host: str, time: float, primary: bool | None) -> records.Read:
+    return records.Read(host, time, time, primary, "16.15" if primary is not None else "")
+
+
+def test_from_the_promotion_seen_to_the_first_write() -> None:
+    written = [records.Write(n, t, t, records.Outcome.ACKNOWLEDGED) for n, t in enumerate([1.0, 3.07, 3.1], 1)]
+    reads = [read("a", 0.5, True), read("b", 0.5, False), read("b", 3.0, False), read("b", 3.05, True)]
+    recorded = history.History([*written, *reads])
+    assert figures.noticed(recorded, 0.6, 4.0) == pytest.approx(0.07)
+    assert figures.noticed(recorded, 3.5, 4.0) is None
