@@ -2,6 +2,7 @@
 
 UNITS ?= 3
 APP ?= postgresql-machine
+COUNT ?= 20
 LAB_NAME ?= rehearsal
 KEEP ?=
 REPORT ?= report
@@ -103,13 +104,16 @@ cluster-quick: $(TEST_TOOLS) lab-host  ## The few of these tests that run with e
 
 # --- Measurements (docs/reference/performance.md)
 
-.PHONY: measure-deploy measure-refresh measure-hook-tool measure-update-status
+.PHONY: bench measure-deploy measure-refresh measure-hook-tool measure-update-status
 measure-deploy: lab-host  ## Time from `juju deploy -n 3` to all active, five times.
 	$(PYTHON) -m rehearsal.measure deploy
 measure-refresh: lab-host  ## Twenty rehearsals in a row: the longest write gap and what was lost.
 	$(PYTHON) -m rehearsal.measure refresh
 measure-hook-tool: lab-host  ## The cost of a hook tool call.
 	$(PYTHON) -m rehearsal.measure hook-tool
+bench: lab-host  ## Refresh UNITS units COUNT times under load, and move the primary without a refresh beside it.
+	$(PYTHON) -m rehearsal.bench --count $(COUNT) --units $(UNITS) --application $(APP) --report $(REPORT) \
+		$(if $(KEEP),--keep)
 measure-update-status: lab-host  ## A no-op update-status against that of a bare ops charm, in pairs.
 	$(PYTHON) -m rehearsal.measure update-status
 
