@@ -86,11 +86,14 @@ lab: $(TEST_TOOLS) lab-host  ## Run the tests of the lab and of the rehearsal.
 	tools/host-packages libxml2 libgssapi-krb5-2 liblz4-1 libzstd1
 	$(BIN)/pytest tests/lab tests/rehearsal $(PYTEST_ARGS)
 
+.PHONY: semantics
+semantics: $(TEST_TOOLS)  ## Break each of Juju's semantics in a copy of the lab, and see its test fail.
+	$(PYTHON) -m tests.lab.semantics
+
 # Elsewhere these two plugins are switched off, as they cost time (pyproject.toml).
 OPS_TEST = -p asyncio -p pytest-operator --asyncio-mode auto --destructive-mode --crash-dump never
 
 .PHONY: integration
-integration: LAB_NAME = integration
 integration: $(TEST_TOOLS) lab-host  ## Run the integration tests in a lab; KEEP=1 leaves it up.
 	$(PYTHON) -m lab up
 	$(PYTHON) -m lab enter -- $(BIN)/pytest tests/integration $(OPS_TEST) $(PYTEST_ARGS); status=$$?; \

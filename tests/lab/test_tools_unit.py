@@ -5,7 +5,7 @@ import datetime
 
 import pytest
 
-from lab.controller.entities import applications, leadership, logs, models, statuses, uniter, units
+from lab.controller.entities import applications, charms, leadership, logs, models, statuses, uniter, units
 from tests.lab import tools_world
 
 
@@ -35,6 +35,11 @@ def test_config_get_omits_what_has_no_value(world: tools_world.World) -> None:
 def test_config_belongs_to_the_charm_that_the_unit_runs(world: tools_world.World) -> None:
     world.store.put(applications.Settings(tools_world.MODEL, "pg", "local:pg-0", {"name": "old"}))
     world.store.put(applications.Settings(tools_world.MODEL, "pg", "local:pg-1", {"name": "new"}))
+    old = world.store.require(charms.Charm, tools_world.MODEL, "local:pg-0")
+    application = world.store.require(applications.Application, tools_world.MODEL, "pg")
+    world.store.put(
+        dataclasses.replace(old, url="local:pg-1"), dataclasses.replace(application, charm_url="local:pg-1")
+    )
     assert world.start("pg/0").json("config-get", "name") == "old"
 
 
