@@ -39,7 +39,7 @@ def due(known: facts.Facts) -> Change | None:
         return Add(own)
     if not known.leader or not _sees_everyone(known):
         return None
-    dead = sorted(view.members - _claimed(known) - view.connected - {view.node})
+    dead = sorted(view.members - claimed(known) - view.connected - {view.node})
     return Remove(dead[0]) if dead else None
 
 
@@ -48,10 +48,10 @@ def is_exact(known: facts.Facts) -> bool:
 
     Where they are not, a change may become due without any event: a dead node may seem connected for a while.
     """
-    return not known.leader or known.raft is None or known.raft.members == _claimed(known)
+    return not known.leader or known.raft is None or known.raft.members == claimed(known)
 
 
-def _claimed(known: facts.Facts) -> frozenset[str]:
+def claimed(known: facts.Facts) -> frozenset[str]:
     """The nodes of all units that this one sees."""
     return frozenset(raft.node_address(each) for each in (known.machine.address, *known.peer_addresses) if each)
 

@@ -8,6 +8,7 @@ import ops
 
 import config
 import facts
+import membership
 import peers as peer_relation
 import problems
 from workload import cluster, configuration, machine, raft, scram, snap, sql
@@ -143,8 +144,19 @@ def _raft(known: facts.Facts, workload: machine.Workload) -> raft.RaftView | Non
     for address in (*nodes, *sorted(known.peer_addresses)):
         found = asked.view(raft.node_address(address))
         if found is not None and (found.has_quorum or address == known.machine.address):
-            return found
+            return _without_silent(found, known, asked)
     return None
+
+
+def _without_silent(view: raft.RaftView, known: facts.Facts, asked: raft.Raft) -> raft.RaftView:
+    """Take connections away that only seem to be there.
+
+    A node that accepted a connection does not notice that the other one has gone without a word (pysyncobj sets no
+    keepalive on it). Only nodes that no unit claims are asked: these are the ones that may have to be removed.
+    """
+    doubtful = view.connected - membership.claimed(known) if known.leader else frozenset()
+    silent = {node for node in doubtful if asked.view(node) is None}
+    return dataclasses.replace(view, connected=view.connected - silent)
 
 
 def _skew(known: facts.Facts, workload: machine.Workload) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 import facts
 import membership
-from tests.fakes import known
+from tests.fakes import known, workload
 from tests.unit.conftest import Deployed
 
 
@@ -80,6 +80,27 @@ def test_a_dead_member_that_seemed_alive_is_removed_without_another_event(
     assert len(on.world.raft.members) == 4
     on.run(60)
     assert len(on.world.raft.members) == 3
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_connection_to_a_node_that_nobody_claims_counts_only_if_it_answers(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    on = deployed(3)
+    stray = "10.0.0.99:2222"
+    on.world.raft.members.add(stray)
+    execute = workload.Raft._execute
+
+    def pretend(self: workload.Raft, node: str, command: list[str]) -> object:
+        if node == stray:
+            return {"self": stray} if answers else None
+        answer = execute(self, node, command)
+        return answer | {f"partner_node_status_server_{stray}": 2} if isinstance(answer, dict) else answer
+
+    monkeypatch.setattr(workload.Raft, "_execute", pretend)
+    on.update_status()
+    on.run(60)
+    assert (stray in on.world.raft.members) is answers
 
 
 def test_one_change_at_a_time_until_all_is_right() -> None:
