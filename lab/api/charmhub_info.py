@@ -10,6 +10,8 @@ from lab.api import forms
 from lab.controller import charm_archives, charmhub
 from lab.controller.operations_common import Json
 
+PATH = "/v2/charms/info/{name}"
+
 
 def handler(root: pathlib.Path) -> web.Application:
     """An application that answers for the local Charmhub at `root`."""
@@ -22,7 +24,7 @@ def handler(root: pathlib.Path) -> web.Application:
             return web.json_response(content, status=404)
 
     application = web.Application()
-    application.router.add_get("/v2/charms/info/{name}", info)
+    application.router.add_get(PATH, info)
     return application
 
 

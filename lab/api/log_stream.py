@@ -10,6 +10,8 @@ from aiohttp import web
 from lab.api import http, session
 from lab.controller.operations_common import Json
 
+PATH = "/model/{model}/log"
+
 _POLL = 1.0
 """Seconds for which one thread waits for lines at a time."""
 

@@ -64,8 +64,12 @@ def entity(tag: typing.Any, kind: str) -> str:
 
 
 def storage(tag: str) -> str:
-    """The identifier of a storage instance behind its tag: `data/0` for `storage-data-0`."""
-    name, _, number = tag.removeprefix("storage-").rpartition("-")
+    """The identifier of a storage instance behind its tag: `data/0` for `storage-data-0`.
+
+    A slash where the last hyphen should be is let through, as by Juju: python-libjuju makes its tags so.
+    """
+    suffix = tag.removeprefix("storage-")
+    name, _, number = suffix.rpartition("/" if "/" in suffix else "-")
     return f"{name}/{number}"
 
 

@@ -34,6 +34,13 @@ ADDRESS = "127.0.0.1"
 PORT = 17070
 """Juju's own port; another one if somebody has it already."""
 
+PATHS: tuple[tuple[str, str, http.Handler], ...] = (
+    ("GET", log_stream.PATH, log_stream.stream),
+    ("POST", uploads.CHARM, uploads.charm),
+    ("PUT", uploads.RESOURCE, uploads.resource),
+)
+"""What is asked for over HTTP, beside the websockets of the API itself."""
+
 _THREADS = 32
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
@@ -145,9 +152,7 @@ def application(context: session.Context) -> web.Application:
     router = made.router
     router.add_get("/api", connect)
     router.add_get("/model/{model}/api", connect)
-    router.add_get("/model/{model}/log", http.guarded(context, log_stream.stream))
-    router.add_post("/model/{model}/charms", http.guarded(context, uploads.charm))
-    path = "/model/{model}/applications/{application}/resources/{resource}"
-    router.add_put(path, http.guarded(context, uploads.resource))
+    for method, path, handler in PATHS:
+        router.add_route(method, path, http.guarded(context, handler))
     router.add_route("*", "/{rest:.*}", unknown)
     return made

@@ -11,6 +11,9 @@ from lab.api import http, session
 from lab.controller import operations_common, views_lookup
 from lab.controller.operations_common import Json
 
+CHARM = "/model/{model}/charms"
+RESOURCE = "/model/{model}/applications/{application}/resources/{resource}"
+
 
 async def charm(context: session.Context, request: web.Request) -> web.StreamResponse:
     """`POST /model/UUID/charms`: takes in a charm, answers its URL. The series that a client names means nothing."""

@@ -90,9 +90,6 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.dispatcher = dispatcher
         self._path = path
         super().__init__(str(path), _Handler, bind_and_activate=False)
-        path.unlink(missing_ok=True)
-        self._bind_short()
-        self.server_activate()
 
     def _bind_short(self) -> None:
         """Binds through the directory's descriptor: a socket's address holds 107 bytes only."""
@@ -107,7 +104,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.server_address = str(self._path)
 
     def start(self) -> None:
-        """Serves in a thread of its own."""
+        """Binds the socket, which tells that the controller is there, and serves in a thread of its own."""
+        self._path.unlink(missing_ok=True)
+        self._bind_short()
+        self.server_activate()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="rpc", daemon=True).start()
 
     def stop(self) -> None:

@@ -22,6 +22,7 @@ from lab.image import gold
 from lab.machines import nspawn
 
 if typing.TYPE_CHECKING:
+    import api_world
     import engine_world
 
 INSIDE = "LAB_TESTS_INSIDE"
@@ -30,6 +31,7 @@ INSIDE = "LAB_TESTS_INSIDE"
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "machines: needs root on Linux; boots real machines")
     config.addinivalue_line("markers", "inside: runs in the namespaces of the session's lab")
+    config.addinivalue_line("markers", "api(*calls): makes these calls of Juju's client API, and fails if it does not")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -127,6 +129,42 @@ def _shared(machines: nspawn.Machines, name: str) -> nspawn.NspawnMachine | None
     made = machines.get(name) if name in machines.names() else machines.create(name)
     made.start()
     return made
+
+
+@pytest.fixture(scope="session")
+def _api_lab() -> Iterator[api_world.ApiLab]:
+    import api_world
+
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as directory:
+        made = api_world.ApiLab(pathlib.Path(directory) / "lab")
+        made.start()
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.fixture(scope="module")
+def api(_api_lab: api_world.ApiLab) -> Iterator[api_world.ApiLab]:
+    """The lab that tests of the API share, as python-libjuju finds it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUJU_DATA", str(_api_lab.data))
+        patch.delenv("JUJU_MODEL", raising=False)
+        yield _api_lab
+
+
+@pytest.fixture(autouse=True)
+def _calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Holds tests to the calls of the API that they say they make."""
+    claimed = {call for marker in request.node.iter_markers("api") for call in marker.args}
+    if not claimed:
+        yield
+        return
+    import api_world
+
+    made = api_world.record(monkeypatch)
+    yield
+    assert claimed <= made, f"calls that were not made: {claimed - made}"
 
 
 @pytest.fixture
