@@ -86,7 +86,7 @@ def variant(packed: pathlib.Path, version: Version, output: pathlib.Path) -> pat
     Packing takes longer; where many versions are wanted, the files that tell them apart are replaced in one.
     """
     target = output / f"{packed.stem.split('_')[0]}_{version.charm.replace('/', '-')}.charm"
-    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
         pins = json.loads(source.read(PINS)) | {"workload": version.workload, "revisions": dict(version.revisions)}
         changed = {
             PINS: json.dumps(pins, indent=2) + "\n",
