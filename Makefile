@@ -79,7 +79,15 @@ unit: $(TEST_TOOLS)  ## Run the charm's unit tests, with branch coverage of src.
 
 .PHONY: model
 model: $(TEST_TOOLS)  ## Run the model tests: the packed charm's dispatch in root-less machines.
-	$(BIN)/pytest tests/model $(PYTEST_ARGS)
+	$(BIN)/pytest tests/model --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: model-nightly
+model-nightly: $(TEST_TOOLS)  ## Play a thousand random lives of fifty steps: about an hour.
+	MODEL_PROFILE=model-nightly $(BIN)/pytest tests/model/test_lives.py --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: model-mutations
+model-mutations: $(TEST_TOOLS)  ## Break the charm in memory, one place at a time, and see the model tests find it.
+	PYTHONPATH=src:lib $(PYTHON) -m tests.model.mutations
 
 .PHONY: lab
 lab: $(TEST_TOOLS) lab-host  ## Run the tests of the lab and of the rehearsal.

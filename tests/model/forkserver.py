@@ -113,8 +113,9 @@ class Workload(machine.Workload):
 
     def __init__(self, world: World, root: pathlib.Path):
         super().__init__(paths.Paths(root))
+        for concern in vars(self).keys() - {"paths"}:
+            setattr(self, concern, _forwarded(world, concern, type(getattr(self, concern))))
         self._world = world
-        self.snap = _forwarded(world, "snap", snap.Snap)
 
     def patroni(self, address: str, password: str | None = None) -> patroni.Client:
         """See the class."""

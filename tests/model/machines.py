@@ -26,10 +26,11 @@ class ForkServer:
     def __init__(self, directory: pathlib.Path, mutation: str = "") -> None:
         """Start it.
 
-        directory: where its socket is. mutation: `module:function` that is called once and breaks the charm in memory.
+        directory: the charm, laid out; its socket goes there too. mutation: `module:function` that is called once, and
+        breaks the charm in memory.
         """
-        self.address = directory / "fork.socket"
-        path = [str(REPOSITORY / name) for name in ("lib", "src")]
+        self.address = directory / f"{mutation.rpartition(':')[2] or 'fork'}.socket"
+        path = [str(directory / name) for name in ("lib", "src")]
         descriptions = [str(directory / f"{name}.yaml") for name in ("metadata", "config", "actions")]
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(HERE / "forkserver.py"), str(self.address), *descriptions],

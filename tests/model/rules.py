@@ -79,15 +79,15 @@ class Rules:
         others = [name for name in self.stopped_by_refresh() if name != unit]
         self._expect(not others or self._is_forced(), machine, f"stopped while {', '.join(others)} is stopped")
         self._stopped.add(unit)
-        if self.refresh is not None and not self.refresh.begun:
+        # A unit that has not got the new charm yet goes on with what it has.
+        if self.refresh is not None and not self.refresh.begun and self._charm_of(unit) == self.refresh.target:
             self._begin(machine, self.refresh)
 
     def refreshed(self, machine: worldserver.Machine, before: str | None, revision: str) -> None:
         """See `worldserver.Watcher`."""
         unit, path = self._unit(), self._simulation.dispatches[-1].path
         self._expect(revision in self.past, machine, f"revision {revision} was never asked for")
-        if self.refresh is None or revision != self.refresh.target.snap:
-            # A unit that has not got the new charm yet goes on with what it has.
+        if self.refresh is None or self._charm_of(unit) != self.refresh.target:
             return
         refresh = self.refresh
         refresh.confirmed = refresh.confirmed or path == RESUME
@@ -154,6 +154,11 @@ class Rules:
             if (machine := alive.get(name)) is not None and machine.up and machine.patroni is None
         }
         return sorted(self._stopped)
+
+    def _charm_of(self, unit: str) -> versions.Version | None:
+        """The charm that a unit runs."""
+        url = next(each.charm_url for each in self._simulation.units() if each.name == unit)
+        return versions.VERSIONS[int(url.rpartition("-")[2])] if url else None
 
     def _unit(self) -> str:
         return self._simulation.dispatches[-1].unit

@@ -10,10 +10,11 @@ import os
 import typing
 
 import hypothesis
+import pytest
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from tests.model import life, versions
+from tests.model import life, stage, versions
 
 _COMMON: dict[str, typing.Any] = {
     "deadline": None,
@@ -37,10 +38,11 @@ class Lives(stateful.RuleBasedStateMachine):
     """Plays one life."""
 
     count = 3
+    on: stage.Stage | None = None
 
     def __init__(self) -> None:
         super().__init__()
-        self.life = life.Life(self.count)
+        self.life = life.Life(self.count, self.on)
         self.life.__enter__()
 
     def teardown(self) -> None:
@@ -168,7 +170,8 @@ def _shard(count: int, share: int) -> type[typing.Any]:
     case = machine.TestCase
     case.settings = hypothesis.settings(PROFILE, max_examples=max(1, PROFILE.max_examples * share // 50))
     case.__name__ = case.__qualname__ = f"TestLivesFrom{count}"
-    return case
+    # Who has made a deployment of that size goes on with it.
+    return pytest.mark.xdist_group(f"{count} units")(case)
 
 
 globals().update({f"TestLivesFrom{count}": _shard(count, share) for count, share in SHARES.items()})

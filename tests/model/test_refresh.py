@@ -8,7 +8,12 @@ import pytest
 
 from tests.model import deployed, life, simulation, stage, versions
 
-PLACEMENTS = [(count, primary) for count in range(1, life.MAXIMUM_UNITS + 1) for primary in range(count)]
+PLACEMENTS = [
+    pytest.param(count, primary, marks=pytest.mark.xdist_group(f"{count} units"))
+    for count in range(1, life.MAXIMUM_UNITS + 1)
+    for primary in range(count)
+]
+of_three = pytest.mark.xdist_group("3 units")
 DISPATCH_SECONDS = 0.06
 
 
@@ -25,9 +30,11 @@ def test_an_undisturbed_refresh_hands_over_once_or_twice_from_the_highest_unit(c
         lived.end()
         expected = 0 if count == 1 else 2 if primary == count - 1 else 1
         assert len(world.switchovers) - before == expected, world.switchovers
-        assert len(world.promotions) - promotions == expected, world.promotions
+        # One alone takes up again what it has laid down itself.
+        assert len(world.promotions) - promotions == max(expected, int(count == 1)), world.promotions
 
 
+@of_three
 @pytest.mark.parametrize("pause", ["all", "first", "none"])
 def test_a_refresh_waits_for_the_operators_word_as_often_as_was_asked_for(pause: str):
     with life.Life(3) as lived:
@@ -41,6 +48,7 @@ def test_a_refresh_waits_for_the_operators_word_as_often_as_was_asked_for(pause:
         assert len(words) == {"all": 2, "first": 1, "none": 0}[pause]
 
 
+@of_three
 def test_a_rollback_in_the_middle_brings_everything_back():
     with life.Life(3) as lived:
         lived.refresh(versions.NEWER.revision)
@@ -50,6 +58,7 @@ def test_a_rollback_in_the_middle_brings_everything_back():
         assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
 
 
+@of_three
 @pytest.mark.parametrize("version", [versions.INCOMPATIBLE, versions.UNRELEASED])
 def test_what_is_not_supported_is_refused_and_the_status_leads_back(version: versions.Version):
     with life.Life(3) as lived:
@@ -74,6 +83,7 @@ def test_the_simulation_stands_still_but_for_its_own_time():
         assert time.monotonic() - began < 5
 
 
+@of_three
 def test_a_dispatch_is_cheap():
     """Measured in time of the processors, which a busy host does not lengthen; the best of several."""
     hook = simulation.HOOK.format("update-status")

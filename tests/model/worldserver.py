@@ -113,7 +113,7 @@ class WorldServer:
         if method:
             constructed, *rest = arguments
             made = getattr(workload.Workload(machine), concern)
-            return getattr(made if concern == "snap" else made(*constructed), method)(*rest, **keywords)
+            return getattr(made(*constructed) if callable(made) else made, method)(*rest, **keywords)
         match target:
             case "architecture":
                 return machine.architecture

@@ -1,0 +1,133 @@
+"""Ways to break the charm, each a function that does it in memory; tests/model/mutations.py plays lives against them.
+
+They run in the fork server, where the charm's modules can be imported, and before any hook does.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import typing
+
+
+def the_snap_is_refreshed_under_a_running_server() -> None:
+    """`refresh_snap` does not stop PostgreSQL first."""
+    import refresh
+
+    refresh.stop_gracefully = lambda *_: None
+
+
+def a_primary_is_stopped_without_a_hand_over() -> None:
+    """`stop_gracefully` stops whatever runs."""
+    import refresh
+
+    refresh.stop_gracefully = lambda workload, _: workload.snap.stop()
+
+
+def the_primary_is_not_handed_over_before_its_turn() -> None:
+    """A refreshed unit allows the next one although that is the primary, so that the primary moves too often."""
+    import planner
+    import refresh
+
+    planner.next_unit_hand_over = lambda _: None
+    refresh.first_unit_hands_over = lambda *_, **__: False
+
+
+def an_unhealthy_unit_allows_the_next_one() -> None:
+    """Nobody is ever found unhealthy."""
+    import problems
+
+    problems.unhealthy = lambda _: None
+
+
+def nothing_is_checked_before_a_refresh() -> None:
+    """The checks before a refresh find nothing."""
+    import refresh
+
+    refresh.precheck = lambda *_: []
+
+
+def every_version_is_compatible() -> None:
+    """Each version counts as one that may follow."""
+    import refresh
+
+    refresh.MachinesRefresh.is_compatible = classmethod(lambda *_, **__: True)
+
+
+def pauses_are_left_out() -> None:
+    """The refresh goes on by itself, whatever the operator has asked for."""
+    import charm_refresh._main
+
+    class Never:
+        """Stands for the enumeration: whatever is asked for, there is no pause."""
+
+        NONE, FIRST, ALL, UNKNOWN = charm_refresh._main._PauseAfter
+
+        def __new__(cls, _: object) -> typing.Any:
+            return cls.NONE
+
+    charm_refresh._main._PauseAfter = Never
+
+
+def units_that_join_or_leave_confirm() -> None:
+    """The charm's own rule about the order of the units is gone."""
+    import confirmation
+
+    confirmation.awaited = lambda *_, **__: None
+
+
+def a_stopped_unit_is_not_started_again() -> None:
+    """The plan has no step that starts Patroni on a unit that has been a member."""
+    import planner
+    from steps import Step
+
+    plan = planner.plan
+
+    def without_start(known: typing.Any) -> tuple[typing.Any, ...]:
+        return tuple(step for step in plan(known) if step is not Step.START or not known.machine.has_raft_state)
+
+    planner.plan = without_start
+
+
+def any_standby_takes_over() -> None:
+    """No standby is unfit to take over, whether it streams and is synchronous or not."""
+    import handover
+
+    handover.unfit = lambda *_, **__: None
+
+
+def statuses_of_the_refresh_are_not_shown() -> None:
+    """What charm-refresh wants to say of the application is left out."""
+    import charm_refresh
+
+    charm_refresh.Machines.app_status_higher_priority = property(lambda _: None)
+    charm_refresh.Machines.unit_status_higher_priority = property(lambda _: None)
+
+
+def every_event_writes_a_databag() -> None:
+    """Each event publishes something new."""
+    import charm
+    import leaving
+
+    reconcile = charm.PostgresqlCharm._reconcile
+
+    def writing(self: typing.Any, known: typing.Any) -> None:
+        reconcile(self, known)
+        self.peers.publish("seen", str(leaving.time.monotonic()))
+
+    charm.PostgresqlCharm._reconcile = writing
+
+
+MUTATIONS: tuple[collections.abc.Callable[[], None], ...] = (
+    the_snap_is_refreshed_under_a_running_server,
+    a_primary_is_stopped_without_a_hand_over,
+    the_primary_is_not_handed_over_before_its_turn,
+    an_unhealthy_unit_allows_the_next_one,
+    nothing_is_checked_before_a_refresh,
+    every_version_is_compatible,
+    pauses_are_left_out,
+    units_that_join_or_leave_confirm,
+    a_stopped_unit_is_not_started_again,
+    any_standby_takes_over,
+    statuses_of_the_refresh_are_not_shown,
+    every_event_writes_a_databag,
+)
