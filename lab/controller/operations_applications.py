@@ -76,13 +76,14 @@ class ApplicationOperations(operations_units.UnitOperations, operations_resource
             name = application or selected.charm.name
             self._check_new(found, name)
             values = self._settings(selected.charm, name, config_yaml, config or {})
+            asked = values.pop("trust", False) if "trust" not in selected.charm.options else False
             attached = collections.Counter(identifier.partition("/")[0] for identifier in attach_storage)
             entity = applications.Application(
                 model=found.uuid,
                 name=name,
                 charm_url=selected.charm.url,
                 created=self.controller.now(),
-                trust=trust or str(values.pop("trust", "")).lower() == "true",
+                trust=trust or str(asked).lower() == "true",
                 constraints=constraints,
                 base=base or BASE,
                 channel=selected.channel,

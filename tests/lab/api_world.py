@@ -18,10 +18,11 @@ from collections.abc import Coroutine
 
 import jubilant_charm
 import pytest
+import requests
 from juju import controller, errors, model
 from juju.client import connection
 
-from lab.api import uploads
+from lab.api import charmhub_info, log_stream, uploads
 from lab.juju import client as rpc_client
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -172,7 +173,8 @@ def charm(directory: pathlib.Path, version: str = "1", name: str = "tiny") -> pa
 def record(patch: pytest.MonkeyPatch) -> set[str]:
     """Write down from now on which calls are made: `Facade.Request`, and `METHOD /path` for HTTP."""
     made: set[str] = set()
-    rpc, request = connection.Connection.rpc, http.client.HTTPSConnection.request
+    rpc, open_ = connection.Connection.rpc, connection.Connection._open
+    request, ask = http.client.HTTPSConnection.request, requests.Session.request
 
     async def recording_rpc(self: typing.Any, message: dict[str, typing.Any], encoder: typing.Any = None) -> typing.Any:
         made.add(f"{message['type']}.{message['request']}")
@@ -183,6 +185,18 @@ def record(patch: pytest.MonkeyPatch) -> set[str]:
         made.add(f"{method} {next((shown for known, shown in _PATHS.items() if re.fullmatch(known, path)), path)}")
         request(self, method, url, *others, **named)
 
+    async def recording_open(self: typing.Any, *arguments: typing.Any) -> typing.Any:
+        if self.is_debug_log_connection:
+            made.add(f"GET {log_stream.PATH}")
+        return await open_(self, *arguments)
+
+    def recording_ask(self: typing.Any, method: str, url: str, *others: typing.Any, **named: typing.Any) -> typing.Any:
+        if re.search("/v2/charms/info/[^/]+$", url.partition("?")[0]):
+            made.add(f"{method.upper()} {charmhub_info.PATH}")
+        return ask(self, method, url, *others, **named)
+
     patch.setattr(connection.Connection, "rpc", recording_rpc)
+    patch.setattr(connection.Connection, "_open", recording_open)
+    patch.setattr(requests.Session, "request", recording_ask)
     patch.setattr(http.client.HTTPSConnection, "request", recording_request)
     return made

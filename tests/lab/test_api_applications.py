@@ -67,7 +67,7 @@ def test_deploy(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any) -> N
     assert {key: config["settings"][key]["value"] for key in ("greeting", "count")} == {"greeting": "hi", "count": 3}
     assert config["application-config"]["trust"]["value"] is True
     assert [one["size"] for one in shown["storage"]["filesystems"].values()] == [2048, 2048]
-    assert api.juju("exec", "-m", MODEL, "--unit", "tiny/0", "--", "cat $(resource-get blob)") == "first\n"
+    assert api.juju("exec", "-m", MODEL, "--unit", "tiny/0", "--", "cat $(resource-get blob)").strip() == "first"
 
 
 @pytest.mark.api("Client.FullStatus")
@@ -291,7 +291,7 @@ def test_refresh(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, tmp
     assert {unit.workload_status_message for unit in tiny.units} == {"greeting hello"}
     application = status(api)["applications"]["tiny"]
     assert (application["charm"], application["charm-rev"]) == (url, int(url.rpartition("-")[2]))
-    assert api.juju("exec", "-m", MODEL, "--unit", "tiny/0", "--", "cat $(resource-get blob)") == "second\n"
+    assert api.juju("exec", "-m", MODEL, "--unit", "tiny/0", "--", "cat $(resource-get blob)").strip() == "second"
     assert not list((api.state / "resources" / model.uuid / "pending").iterdir())
 
 
