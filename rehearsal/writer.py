@@ -7,7 +7,6 @@ takes writes, and prints a record of each (see `rehearsal.records`) until its st
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import select
 import sys
@@ -17,36 +16,37 @@ from typing import TextIO
 
 import psycopg
 
-from rehearsal import postgresql, records
+from rehearsal import postgresql, primary, records
 
 INSERT = "INSERT INTO writes (sequence) VALUES ($1)"
-WHERE = """
-    SELECT host(coalesce(inet_server_addr(), '127.0.0.1')),
-           ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
-"""
 
 
 class Writer:
-    """Keeps one session open and turns each attempt to write into a record."""
+    """Keeps one session in use and turns each attempt to write into a record."""
 
-    def __init__(self, conninfo: str, *, deadline: float) -> None:
-        """Write through `conninfo`; give up on a statement after `deadline` seconds."""
-        self._conninfo = conninfo
-        self._deadline = deadline
-        self._session: postgresql.Session | None = None
+    def __init__(self, conninfos: Sequence[str], *, deadline: float, patience: float = 0.25) -> None:
+        """Write to whichever server takes writes.
+
+        Args:
+            conninfos: One for each server.
+            deadline: Seconds after which a statement is given up.
+            patience: Seconds that a write waits for a server that takes it.
+        """
+        self._search = primary.Search(conninfos, deadline=deadline)
+        self._patience = patience
+        self._found: primary.Found | None = None
 
     def write(self, sequence: int) -> list[records.Record]:
-        """Attempt one write; return its record, after that of a connection where a new one was made."""
+        """Attempt one write; return its record, after that of a connection where another one is used."""
         connection = None
         sent = time.monotonic()
         try:
-            if self._session is None:
-                self._session, connection = self._connect()
+            if self._found is None:
+                self._found = self._search.find(self._patience)
+                connection = self._found.connection
                 sent = time.monotonic()
-            self._session.execute(INSERT, [sequence])
-        except psycopg.OperationalError as error:
-            outcome, reason = records.Outcome.FAILED, postgresql.first_line(error)
-        except postgresql.ServerError as error:
+            self._found.session.execute(INSERT, [sequence])
+        except (psycopg.OperationalError, postgresql.ServerError) as error:
             outcome, reason = records.Outcome.FAILED, postgresql.first_line(error)
         except postgresql.Unknown as error:
             outcome, reason = records.Outcome.INDETERMINATE, postgresql.first_line(error)
@@ -54,26 +54,18 @@ class Writer:
             outcome, reason = records.Outcome.ACKNOWLEDGED, ""
         write = records.Write(sequence, sent, time.monotonic(), outcome, reason)
         if outcome is not records.Outcome.ACKNOWLEDGED:
-            self.close()
+            self._give_back()
         return [connection, write] if connection else [write]
 
-    def close(self) -> None:
-        """End the session without waiting for anything."""
-        if self._session:
-            with contextlib.suppress(psycopg.Error):
-                self._session.connection.close()
-        self._session = None
+    def _give_back(self) -> None:
+        if self._found:
+            self._search.give_back(self._found)
+        self._found = None
 
-    def _connect(self) -> tuple[postgresql.Session, records.Connection]:
-        connection = psycopg.connect(self._conninfo, autocommit=True)
-        session = postgresql.Session(connection, self._deadline)
-        try:
-            [(host, timeline)] = session.execute(WHERE)
-        except (postgresql.ServerError, postgresql.Unknown) as error:
-            # No write was sent yet, so whatever went wrong here leaves nothing open.
-            connection.close()
-            raise psycopg.OperationalError(str(error)) from error
-        return session, records.Connection(time.monotonic(), str(host), int(timeline or 0))
+    def close(self) -> None:
+        """End all sessions."""
+        self._give_back()
+        self._search.close()
 
 
 def run(writer: Writer, output: TextIO, *, interval: float, wait: Callable[[float], bool], first: int = 1) -> None:
@@ -102,14 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--deadline", type=float, default=5.0, help="seconds a write may take (default: %(default)s)")
     parser.add_argument("--first", type=int, default=1, help="the first write's number (default: %(default)s)")
     options = parser.parse_args(arguments)
-    conninfo = postgresql.conninfo(
-        options.host,
-        port=options.port,
-        user=options.user,
-        database=options.database,
-        target_session_attrs="read-write",
-    )
-    writer = Writer(conninfo, deadline=options.deadline)
+    conninfos = [
+        postgresql.conninfo([host], port=options.port, user=options.user, database=options.database)
+        for host in options.host
+    ]
+    writer = Writer(conninfos, deadline=options.deadline)
     # Standard input is the lifeline: it closes when the one who started the writer asks for the end, or dies.
     run(
         writer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import itertools
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import typing
+from collections.abc import Iterator
 
 import postgresql_server
 import psycopg
@@ -32,9 +34,24 @@ def table(cluster: Servers) -> Servers:
     return cluster
 
 
-def conninfo(servers: Servers) -> str:
-    hosts = [one.host for one in servers]
-    return postgresql.conninfo(hosts, port=servers[0].port, user="operator", target_session_attrs="read-write")
+class Writers:
+    """Makes writers, and ends them with the test."""
+
+    def __init__(self, stack: contextlib.ExitStack, servers: Servers) -> None:
+        self._stack = stack
+        self._servers = servers
+
+    def __call__(self, *, deadline: float = 5, patience: float = 10) -> writer.Writer:
+        conninfos = [postgresql.conninfo([one.host], port=one.port, user="operator") for one in self._servers]
+        one = writer.Writer(conninfos, deadline=deadline, patience=patience)
+        self._stack.callback(one.close)
+        return one
+
+
+@pytest.fixture
+def writers(table: Servers) -> Iterator[Writers]:
+    with contextlib.ExitStack() as stack:
+        yield Writers(stack, table)
 
 
 def present(one: postgresql_server.Server) -> set[int]:
@@ -46,8 +63,8 @@ def outcome(recorded: list[records.Record]) -> records.Write:
     return recorded[-1]
 
 
-def test_an_acknowledged_write_is_there(table: Servers) -> None:
-    one = writer.Writer(conninfo(table), deadline=5)
+def test_an_acknowledged_write_is_there(table: Servers, writers: Writers) -> None:
+    one = writers()
     connection, first = one.write(1)
     [second] = one.write(2)
     one.close()
@@ -58,8 +75,8 @@ def test_an_acknowledged_write_is_there(table: Servers) -> None:
     assert present(table[0]) == {1, 2}
 
 
-def test_a_refused_write_has_failed(table: Servers) -> None:
-    one = writer.Writer(conninfo(table), deadline=5)
+def test_a_refused_write_has_failed(table: Servers, writers: Writers) -> None:
+    one = writers()
     one.write(1)
     refused = outcome(one.write(1))
     one.close()
@@ -67,23 +84,25 @@ def test_a_refused_write_has_failed(table: Servers) -> None:
     assert "duplicate key" in refused.reason
 
 
-def test_without_a_server_that_takes_writes_it_has_failed(table: Servers) -> None:
+def test_without_a_server_that_takes_writes_it_has_failed(table: Servers, writers: Writers) -> None:
     table[0].stop()
-    refused = outcome(writer.Writer(conninfo(table), deadline=5).write(1))
+    refused = outcome(writers(patience=0.5).write(1))
     assert refused.outcome is records.Outcome.FAILED
+    assert f"{table[1].host}: session is read-only" in refused.reason
     assert present(table[1]) == set()
 
 
-def test_a_server_that_is_stopped_between_two_writes_leaves_the_next_one_open(table: Servers) -> None:
-    one = writer.Writer(conninfo(table), deadline=5)
-    one.write(1)
+def test_a_server_that_is_stopped_between_two_writes_leaves_the_next_one_open(table: Servers, writers: Writers) -> None:
+    one = writers(patience=0.5)
+    while outcome(one.write(1)).outcome is not records.Outcome.ACKNOWLEDGED:
+        pass
     table[0].stop()
     assert outcome(one.write(2)).outcome is records.Outcome.INDETERMINATE
     assert outcome(one.write(3)).outcome is records.Outcome.FAILED
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for(table: Servers) -> None:
-    one = writer.Writer(conninfo(table), deadline=0.5)
+def test_an_answer_that_does_not_come_is_not_waited_for(table: Servers, writers: Writers) -> None:
+    one = writers(deadline=0.5)
     one.write(1)
     table[0].signal(signal.SIGSTOP)
     try:
@@ -136,11 +155,11 @@ class Meanwhile:
         self._process.wait()
 
 
-def test_a_cancelled_wait_for_the_standby_is_no_acknowledgement(table: Servers) -> None:
+def test_a_cancelled_wait_for_the_standby_is_no_acknowledgement(table: Servers, writers: Writers) -> None:
     primary, standby = table
     primary.query("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
     primary.query("SELECT pg_reload_conf()")
-    one = writer.Writer(conninfo(table), deadline=20)
+    one = writers(deadline=20)
     standby.stop()
     cancel = (
         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
@@ -154,9 +173,9 @@ def test_a_cancelled_wait_for_the_standby_is_no_acknowledgement(table: Servers) 
     assert "synchronous replication" in cancelled.reason
 
 
-def test_a_session_that_is_ended_during_a_write_leaves_it_open(table: Servers) -> None:
+def test_a_session_that_is_ended_during_a_write_leaves_it_open(table: Servers, writers: Writers) -> None:
     primary, _ = table
-    one = writer.Writer(conninfo(table), deadline=20)
+    one = writers(deadline=20)
     one.write(1)
     terminate = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -171,7 +190,7 @@ def test_a_session_that_is_ended_during_a_write_leaves_it_open(table: Servers) -
     assert "terminating connection" in ended.reason
 
 
-def test_it_follows_a_promotion_and_tells_the_timeline(table: Servers) -> None:
+def test_it_follows_a_promotion_and_tells_the_timeline(table: Servers, writers: Writers) -> None:
     primary, standby = table
     output = io.StringIO()
     counter = itertools.count()
@@ -184,7 +203,7 @@ def test_it_follows_a_promotion_and_tells_the_timeline(table: Servers) -> None:
             standby.promote()
         return written == 40
 
-    writer.run(writer.Writer(conninfo(table), deadline=5), output, interval=0, wait=wait)
+    writer.run(writers(patience=0.25), output, interval=0, wait=wait)
     recorded = history.History(records.decode(line) for line in output.getvalue().splitlines())
     assert [connection.timeline for connection in recorded.connections] == [1, 2]
     assert recorded.switchovers(recorded.writes[0].sent, recorded.writes[-1].ended) == 1
