@@ -2,6 +2,7 @@
 """The charm: builds the parts, sends every event to one reconcile, and sets the statuses in one place."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 import pathlib
@@ -26,6 +27,9 @@ import refresh_actions
 import refresh_relation
 import refresh_situation
 import statuses
+from snap_refresh import actions as snap_actions
+from snap_refresh import execution as snap_execution
+from snap_refresh import observation as snap_observation
 from workload import machine, paths, snap, watch
 
 logger = logging.getLogger(__name__)
@@ -70,6 +74,8 @@ class PostgresqlCharm(ops.CharmBase):
             self.on.force_refresh_start_action,
             self.on.resume_refresh_action,
             self.on.get_refresh_status_action,
+            self.on.run_snap_refresh_action,
+            self.on.get_snap_refresh_status_action,
         ):
             framework.observe(event, self._on_action)
 
@@ -161,6 +167,12 @@ class PostgresqlCharm(ops.CharmBase):
             case "get_refresh_status_action":
                 seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])
                 refresh_actions.get_refresh_status(event, known, seen)
+            case "get_snap_refresh_status_action":
+                known = self._with_snaps(known, fresh=True)
+                snap_actions.get_status(event, known)
+            case "run_snap_refresh_action":
+                known = self._with_snaps(known, fresh=True)
+                snap_actions.run(event, known, self.workload, self.charm_dir)
             case _:
                 self._on_refresh_action(event, known)
         # An action of charm-refresh may have stopped the workload: it is started here as in any event.
@@ -182,13 +194,21 @@ class PostgresqlCharm(ops.CharmBase):
         revisions[known.number] = known.machine.snap.revision if known.machine.snap else None
         return revisions
 
+    def _with_snaps(self, known: facts.Facts, fresh: bool = False) -> facts.Facts:
+        """What is known of the machine's snaps too. fresh: ask the store now."""
+        seen = snap_observation.observe(known, self.workload, self.peers, self.charm_dir, fresh)
+        return dataclasses.replace(known, snap_refresh=seen)
+
     def _reconcile(self, known: facts.Facts) -> None:
+        if known.snap_refresh is None:
+            known = self._with_snaps(known)
         steps = planner.plan(known)
-        executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit)
+        snaps = snap_execution.Executor(known, self.workload, self.charm_dir)
+        executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit, snaps)
         failure = executor.run(steps)
         if not known.leaving and not planner.STANDING.issuperset(steps):
             # The statuses tell what is, not what was before the steps: maybe no event follows.
-            known = self._observe(None)
+            known = self._with_snaps(self._observe(None))
         status = self._report(known, failure)
         self._watch(known, settled=status.level is statuses.Level.ACTIVE and membership.is_exact(known))
 

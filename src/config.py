@@ -8,6 +8,8 @@ import dataclasses
 import enum
 import typing
 
+import timer
+
 MAXIMUM_UNITS = 9
 
 
@@ -36,6 +38,8 @@ class Config:
     pause_after_unit_refresh: typing.Literal["all", "first", "none"] = "first"
     synchronous_node_count: typing.Literal["all", "majority"] | int = "all"
     profile: Profile = Profile.PRODUCTION
+    snap_refresh_window: timer.Timer | None = None
+    """When the snaps below the workload may refresh; None: at any time."""
 
     @classmethod
     def parse(cls, options: collections.abc.Mapping[str, object]) -> "Config":
@@ -50,6 +54,7 @@ class Config:
             pause_after_unit_refresh=typing.cast(typing.Literal["all", "first", "none"], pause),
             synchronous_node_count=_synchronous_node_count(str(options.get("synchronous-node-count", "all"))),
             profile=Profile(profile),
+            snap_refresh_window=_snap_refresh_window(str(options.get("snap-refresh-window", ""))),
         )
 
     def synchronous_standbys(self, units: int) -> int:
@@ -69,3 +74,10 @@ def _synchronous_node_count(value: str) -> typing.Literal["all", "majority"] | i
     if value.isascii() and value.isdigit() and int(value) < MAXIMUM_UNITS:
         return int(value)
     raise ConfigError("synchronous-node-count", value, f"all, majority, 0 to {MAXIMUM_UNITS - 1}")
+
+
+def _snap_refresh_window(value: str) -> timer.Timer | None:
+    try:
+        return timer.parse(value) if value else None
+    except timer.TimerError as error:
+        raise ConfigError("snap-refresh-window", value, "a timer of snapd: sat,02:00-04:00") from error

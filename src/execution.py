@@ -11,6 +11,7 @@ import observation
 import peers as peer_relation
 import planner
 import switchover
+from snap_refresh import execution as snap_execution
 from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
 from workload import configuration, machine, patroni, scram, snap, sql
 
@@ -39,6 +40,7 @@ class Executor:
         workload: machine.Workload,
         peers: peer_relation.Peers,
         allow_next_unit: collections.abc.Callable[[], None],
+        snaps: snap_execution.Executor,
     ):
         self._known = known
         self._workload = workload
@@ -61,6 +63,8 @@ class Executor:
             ),
             Step.CHANGE_DYNAMIC_CONFIGURATION: self._change_dynamic_configuration,
             Step.ALLOW_NEXT_UNIT: allow_next_unit,
+            Step.GATE_SNAPS: snaps.gate,
+            Step.REFRESH_SNAPS: snaps.refresh,
             Step.LEAVE: lambda: leaving.leave(workload, known),
         }
 

@@ -7,6 +7,7 @@ import config as options
 import confirmation
 import refresh_facts
 import refresh_history
+from snap_refresh import model as snap_model
 from workload import cluster as clusters
 from workload import configuration, datadir
 from workload import raft as rafts
@@ -119,6 +120,8 @@ class Facts:
     role_passwords_current: bool = True
     temporary_tablespace_exists: bool = True
     dynamic_configuration: collections.abc.Mapping[str, object] | None = None
+    snap_refresh: snap_model.SnapRefresh | None = None
+    """What is known of the snaps below the workload; None where snapd is silent or there is nothing to decide on."""
 
     @property
     def member_name(self) -> str:

@@ -23,11 +23,12 @@ import membership
 import problems
 import refresh_history
 import refusal
+from snap_refresh import planner as snap_planner
 from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
 from workload import cluster, configuration, datadir
 
 # Steps of every hook of a settled unit, which mostly change nothing.
-STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.CONFIGURE})
+STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.CONFIGURE, Step.GATE_SNAPS})
 
 
 def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
@@ -53,6 +54,7 @@ def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     yield from _run(known)
     yield from _look_after_cluster(known)
     yield from _refresh(known)
+    yield from snap_planner.steps(known)
 
 
 def _remember(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:

@@ -9,6 +9,7 @@ import enum
 
 import facts
 import problems
+from snap_refresh import statuses as snap_statuses
 from workload import cluster
 
 MAXIMUM_LENGTH = 120
@@ -41,7 +42,7 @@ def unit(known: facts.Facts, failure: str | None = None) -> Status:
         return Status(Level.MAINTENANCE, "Leaving the cluster")
     if known.refused is not None:
         return Status(Level.BLOCKED, known.refused)
-    return _blocked(known) or _failed(known, failure) or _under_way(known) or _active(known)
+    return _blocked(known) or _failed(known, failure) or _under_way(known) or _snaps(known) or _active(known)
 
 
 def _blocked(known: facts.Facts) -> Status | None:
@@ -100,6 +101,11 @@ def _running(known: facts.Facts) -> Status | None:
     return None
 
 
+def _snaps(known: facts.Facts) -> Status | None:
+    text = snap_statuses.under_way(known)
+    return Status(Level.MAINTENANCE, text) if text else None
+
+
 def _active(known: facts.Facts) -> Status:
     member = known.member
     role = {
@@ -115,6 +121,7 @@ def _active(known: facts.Facts) -> Status:
     skew = problems.clock(known)
     if skew:
         notes.append(skew)
+    notes += snap_statuses.notes(known)
     return Status(Level.ACTIVE, "; ".join(notes))
 
 
@@ -140,4 +147,5 @@ def application(known: facts.Facts) -> Status:
     sick = [f"{member.name} is {member.state}" for member in view.unhealthy]
     sick += [f"{facts.member_name(known.application, number)} is not yet a member" for number in sorted(missing)]
     # The primary serves: what is wrong with a standby does not make the application unavailable.
-    return Status(Level.ACTIVE, "; ".join(sick))
+    wanted = snap_statuses.application_note(known)
+    return Status(Level.ACTIVE, "; ".join([*sick, *([wanted] if wanted else [])]))

@@ -24,6 +24,8 @@ class Step(enum.Enum):
     CREATE_TEMPORARY_TABLESPACE = "create the temporary tablespace"
     CHANGE_DYNAMIC_CONFIGURATION = "change the configuration that all members share"
     ALLOW_NEXT_UNIT = "allow the next unit to refresh"
+    GATE_SNAPS = "hold the snaps below the workload"
+    REFRESH_SNAPS = "refresh the snaps below the workload"
     LEAVE = "leave the cluster"
 
 

@@ -64,6 +64,7 @@ class ClusterView:
 
     members: tuple[Member, ...] = ()
     paused: bool = False
+    switchover_scheduled: bool = False
 
     @property
     def primary(self) -> Member | None:
@@ -88,7 +89,11 @@ class ClusterView:
     def parse(cls, answer: collections.abc.Mapping[str, typing.Any]) -> "ClusterView":
         """From the answer of Patroni's GET /cluster. Unknown keys are ignored (Patroni documentation, REST API)."""
         members = tuple(_parse_member(each) for each in answer.get("members", ()))
-        return cls(tuple(sorted(members, key=lambda member: member.name)), bool(answer.get("pause")))
+        return cls(
+            tuple(sorted(members, key=lambda member: member.name)),
+            bool(answer.get("pause")),
+            bool(answer.get("scheduled_switchover")),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import time
 
 import yaml
 
-from workload import configuration, datadir, files, paths, patroni, raft, snap, sql
+from workload import configuration, datadir, files, paths, patroni, raft, snap, snapd, sql
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Workload:
     def __init__(self, where: paths.Paths | None = None):
         self.paths = where or paths.Paths()
         self.snap = snap.Snap()
+        self.snapd = snapd.Snapd()
 
     def patroni(self, address: str, password: str | None = None) -> patroni.Client:
         """The Patroni of a member."""

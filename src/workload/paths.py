@@ -75,6 +75,11 @@ class Paths:
         return self.root / "tmp/snap-private-tmp" / f"snap.{SNAP}" / "tmp"
 
     @property
+    def gate_answer(self) -> pathlib.Path:
+        """What the snap's gate-auto-refresh hook answers to snapd."""
+        return self.common / "gate-auto-refresh"
+
+    @property
     def binaries(self) -> pathlib.Path:
         """PostgreSQL's programs."""
         return self.root / "snap" / SNAP / "current/usr/lib/postgresql" / MAJOR_VERSION / "bin"

@@ -19,6 +19,7 @@ SOCKET = "/run/snapd.socket"
 SNAP_COMMAND = "/usr/bin/snap"
 SYSTEMCTL = "/usr/bin/systemctl"
 SERVICE_TIMEOUT_SECONDS = 120
+FAR_YEAR = 2100
 
 
 class SnapOperationError(Exception):
@@ -69,7 +70,11 @@ class Snap:
     def state(self) -> SnapState:
         """The installed revision, and whether it is held. Raises SnapdUnreachableError."""
         found = installed(self._name)
-        return SnapState(None) if found is None else SnapState(str(found["revision"]), bool(found.get("hold")))
+        return SnapState(None) if found is None else SnapState(str(found["revision"]), _is_held(found.get("hold")))
+
+    def all_installed(self) -> list[dict[str, typing.Any]]:
+        """What snapd tells of all snaps of the machine, as `state` has asked it. Raises SnapdUnreachableError."""
+        return _installed()
 
     def install(self, revision: str) -> None:
         """Install the snap at that revision. Raises SnapOperationError."""
@@ -127,6 +132,11 @@ class Snap:
             self._snap().ensure(snap_library.SnapState.Latest, revision=revision)
         except snap_library.SnapError as error:
             raise SnapOperationError(_message(error)) from error
+
+
+def _is_held(until: str | None) -> bool:
+    """Whether it is held for good; a hold that ends is none. snapd writes a far year where it was set for ever."""
+    return until is not None and int(until[:4]) >= FAR_YEAR
 
 
 def _message(error: Exception) -> str:

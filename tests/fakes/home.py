@@ -17,6 +17,7 @@ import leaving
 import refresh
 import refresh_situation
 import switchover
+from snap_refresh import observation as snap_observation
 from tests.fakes import workload, world
 from workload import files, watch
 
@@ -68,6 +69,7 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             mock.patch.object(refresh, "time", time),
             mock.patch.object(refresh_situation, "time", time),
             mock.patch.object(switchover, "time", time),
+            mock.patch.object(snap_observation, "time", time),
             mock.patch("platform.machine", lambda: machine.architecture),
             # Nothing here has to survive a power failure.
             mock.patch.object(os, "fsync", lambda _: None),

@@ -7,7 +7,7 @@ import json
 import pathlib
 import typing
 
-from tests.fakes import answers, cluster, world
+from tests.fakes import answers, cluster, snapd, world
 from workload import files, machine, paths, patroni, raft, snap, sql
 
 
@@ -20,6 +20,9 @@ class Snap(snap.Snap):
 
     def state(self) -> snap.SnapState:
         return self._machine.state()
+
+    def all_installed(self) -> list[dict[str, typing.Any]]:
+        return self._machine.snaps.answer()
 
     def install(self, revision: str) -> None:
         self._machine.install(revision)
@@ -169,6 +172,7 @@ class Workload(machine.Workload):
         super().__init__(paths.Paths(on.root))
         self._machine = on
         self.snap = Snap(on)
+        self.snapd = snapd.Snapd(on)
 
     def patroni(self, address: str, password: str | None = None) -> patroni.Client:
         return Client(self._machine, address, password)

@@ -14,7 +14,7 @@ import typing
 
 import yaml
 
-from tests.fakes import cluster, datafiles
+from tests.fakes import cluster, datafiles, snapd
 from workload import datadir, paths, scram, snap
 
 GIBIBYTE = 1024**3
@@ -38,6 +38,10 @@ class World:
         """Each member that became the primary of a cluster that existed."""
         self.switchover_fault: str | None = None
         """refuse: 412 and nothing happens; unknown: 503 although it happens; lost: 503 and nothing happens."""
+        self.store: dict[str, tuple[str, str]] = {}
+        """Revision and version of each snap that the store has an update for."""
+        self.snap_refreshes: list[tuple[str, str]] = []
+        """(machine, snap) of each refresh of a snap beside the workload's, in order."""
         self._identifiers = itertools.count(7_300_000_000_000_000_001, 97)
         self._rafts = itertools.count(1)
 
@@ -51,6 +55,10 @@ class World:
     def at(self, address: str) -> Machine | None:
         """The machine that answers at that address."""
         return next((each for each in self.machines if each.up and each.address == address), None)
+
+    def offered(self, snap_name: str) -> str | None:
+        """The revision that the store has of a snap, where it has a newer one."""
+        return self.store.get(snap_name, (None, ""))[0]
 
     def new_system_identifier(self) -> str:
         """What initdb would choose."""
@@ -143,6 +151,7 @@ class Machine:
         self.enabled = False
         self.sql_fault = False
         self.patroni: cluster.Process | None = None
+        self.snaps = snapd.Snaps(self)
         self.services: dict[str, str] = {}
         """Systemd services beside the snap's: name to running or disabled."""
         self.mount()

@@ -13,7 +13,7 @@ from hypothesis import strategies
 from gating import affected, engine
 
 START = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
-NAMES = ("db", "base", "content")
+NAMES: tuple[str, ...] = ("db", "base", "content")
 HOLDERS = ("db", "other", engine.SYSTEM)
 SPANS = strategies.timedeltas(datetime.timedelta(seconds=1), datetime.timedelta(days=97))
 

@@ -1,0 +1,302 @@
+"""Whether this unit's snaps may refresh now. Pure: facts in, one decision out.
+
+Invariants:
+- The snaps below the workload are held before an update is there, so that none comes in unseen.
+- One unit at a time refreshes: the leader records whose turn it is, and a unit acts only on a turn that was recorded in
+  an earlier hook. Replicas come first, and the primary hands over before its snaps refresh.
+- No unit begins while the cluster is not healthy, or outside of the window.
+- Nothing is held beyond the engine's limits: when they are reached the holds end, whatever the cluster does.
+- A hold that the administrator has set is left alone, and so is the update that it holds.
+"""
+
+import collections.abc
+import dataclasses
+import datetime
+import enum
+import typing
+
+import facts
+import handover
+import problems
+from gating import affected, engine
+from snap_refresh import model
+from workload import paths, snap
+
+Time = datetime.datetime
+
+STANDING_HOLD = datetime.timedelta(hours=48)
+"""How long the snaps stay held should the charm fall silent."""
+WARNING = datetime.timedelta(hours=12)
+"""How long before the limit the status tells of it."""
+REPORT_RESTORED = datetime.timedelta(hours=24)
+PRIMARY_WAITS = datetime.timedelta(minutes=20)
+"""How long the primary has updates before its turn: time for each replica to see its own."""
+MAXIMUM_ATTEMPTS = 3
+"""How often snapd is asked for one update; then it is left to snapd's own schedule."""
+
+
+class Verdict(enum.Enum):
+    """What becomes of the updates."""
+
+    NOTHING = "nothing is pending"
+    HOLD = "hold"
+    HAND_OVER = "hand over first"
+    PROCEED = "proceed"
+    RELEASED = "no longer held"
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What this unit does with its snaps now."""
+
+    verdict: Verdict
+    reason: str
+    updates: dict[str, affected.Candidate]
+    """What waits, as far as the administrator does not hold it."""
+    limit: Time | None
+    """When the holds end whatever the cluster does, or have ended."""
+    overdue: bool
+    gating: dict[str, typing.Any]
+    """The engine's new state."""
+    holds: dict[str, Time]
+    """The holds that snapd must have, by snap."""
+    refresh: tuple[str, ...] = ()
+    """What snapd is to be asked for."""
+    candidate: str | None = None
+    """The member to hand over to."""
+
+
+def decide(known: facts.Facts) -> Decision | None:
+    """The decision; None where there is nothing to decide on (the unit leaves, is not installed, snapd is silent)."""
+    seen = known.snap_refresh
+    if seen is None:
+        return None
+    updates = {name: each for name, each in seen.updates.items() if name not in administrator(seen)}
+    gating, limit, overdue = _limit(seen, updates)
+    verdict, reason, candidate = _verdict(known, seen, updates, overdue)
+    held = verdict in (Verdict.NOTHING, Verdict.HOLD, Verdict.HAND_OVER) and not overdue
+    wanted = {name: limit for name in updates if limit is not None and held}
+    for name in seen.foundation - updates.keys() - administrator(seen).keys():
+        wanted[name] = _standing(seen, name)
+    refresh: tuple[str, ...] = ()
+    if verdict is Verdict.PROCEED and not seen.busy:
+        refresh = tuple(name for name in updates if not _exhausted(seen, updates[name]))
+    return Decision(verdict, reason, updates, limit, overdue, gating, wanted, refresh, candidate)
+
+
+def administrator(seen: model.SnapRefresh) -> dict[str, Time]:
+    """Holds in force on the workload's foundation that are not the charm's own: they are somebody's will."""
+    return {
+        name: until
+        for name, until in seen.holds.items()
+        if name in seen.foundation and until > seen.now and seen.remembered.holds.get(name) != until
+    }
+
+
+def removed(seen: model.SnapRefresh) -> set[str]:
+    """Snaps whose hold by the charm somebody has taken away before its time, the workload's own (for ever) included."""
+    gone = set()
+    for name, until in seen.remembered.holds.items():
+        current = seen.holds.get(name)
+        shortened = name == model.WORKLOAD and current is not None and current < until
+        if until > seen.now and name in seen.revisions and (current is None or shortened):
+            gone.add(name)
+    return gone
+
+
+def _limit(
+    seen: model.SnapRefresh, updates: collections.abc.Collection[str]
+) -> tuple[dict[str, typing.Any], Time | None, bool]:
+    """The engine's new state, when the limit is, and whether it has been reached. All updates wait together or none."""
+    refreshed = {name: snap.last_refresh for name, snap in seen.system.snaps.items()}
+    gating = engine.Gating(refreshed, seen.remembered.gating)
+    gating.prune(updates)
+    reached = [time for name, time in seen.remembered.overdue.items() if name in updates]
+    if reached:
+        gating.proceed(model.WORKLOAD)
+        return gating.state, min(reached), True
+    if not updates:
+        return gating.state, None, False
+    try:
+        left = gating.hold(model.WORKLOAD, None, *sorted(updates), now=seen.now, atomic=True)
+    except engine.HoldError:
+        return gating.state, seen.now, True
+    return gating.state, (seen.now + left).replace(microsecond=0), False
+
+
+def _standing(seen: model.SnapRefresh, name: str) -> Time:
+    """Kept as it is for the first half of its time, so that not every hook sets it anew."""
+    current = seen.remembered.holds.get(name)
+    if current is not None and current - seen.now > STANDING_HOLD / 2:
+        return current
+    return (seen.now + STANDING_HOLD).replace(microsecond=0)
+
+
+def _exhausted(seen: model.SnapRefresh, update: affected.Candidate) -> bool:
+    revision, count = seen.remembered.attempts.get(update.name, ("", 0))
+    return revision == update.revision and count >= MAXIMUM_ATTEMPTS
+
+
+def _verdict(
+    known: facts.Facts, seen: model.SnapRefresh, updates: dict[str, affected.Candidate], overdue: bool
+) -> tuple[Verdict, str, str | None]:
+    if not updates:
+        held = sorted(seen.updates.keys() & administrator(seen).keys())
+        return (
+            Verdict.NOTHING,
+            f"held by the administrator: {', '.join(held)}" if held else "no update is pending",
+            None,
+        )
+    if all(_exhausted(seen, each) for each in updates.values()):
+        names = ", ".join(updates)
+        return Verdict.RELEASED, f"snapd failed {MAXIMUM_ATTEMPTS} times to refresh {names}; see `snap changes`", None
+    if overdue:
+        return _overdue(known, seen)
+    against = _against_turn(known, seen) or against_cluster(known, seen.now) or _against_backup(seen)
+    if against is not None:
+        return Verdict.HOLD, against, None
+    if not known.is_primary or len(known.numbers) == 1:
+        # A unit alone has nobody to hand over to: it is never a better time than now.
+        return Verdict.PROCEED, "it is this unit's turn", None
+    candidate = hand_over(known)
+    if isinstance(candidate, handover.Refused):
+        return Verdict.HOLD, f"this unit is the primary, and {candidate.reason}", None
+    return Verdict.HAND_OVER, "this unit is the primary", candidate.name
+
+
+def _overdue(known: facts.Facts, seen: model.SnapRefresh) -> tuple[Verdict, str, str | None]:
+    """The holds end; but this unit asks snapd only in its turn, and still hands over where somebody can take over."""
+    reason = "the longest time to hold them is over"
+    if seen.turn != known.number:
+        return Verdict.RELEASED, reason, None
+    candidate = hand_over(known) if known.is_primary and len(known.numbers) > 1 else None
+    if candidate is not None and not isinstance(candidate, handover.Refused):
+        return Verdict.HAND_OVER, reason, candidate.name
+    return Verdict.PROCEED, reason, None
+
+
+def hand_over(known: facts.Facts) -> typing.Any:
+    """Who takes over from this primary: a member, or the handover.Refused that says why nobody does."""
+    synchronous = known.config is None or known.config.synchronous_standbys(len(known.numbers)) > 0
+    return handover.choose(known.cluster, synchronous=synchronous)
+
+
+def _against_turn(known: facts.Facts, seen: model.SnapRefresh) -> str | None:
+    if seen.turn == known.number:
+        return None
+    if seen.turn in seen.wishes:
+        return f"it is the turn of {facts.unit_name(known.application, typing.cast(int, seen.turn))}"
+    return against_cluster(known, seen.now) or "this unit waits for its turn"
+
+
+def against_cluster(known: facts.Facts, now: Time | None) -> str | None:
+    """Why no unit's snaps may refresh now; None if they may. now: with regard to the window; None: without."""
+    if known.refresh is None or known.refresh.in_progress:
+        return "a refresh of the charm is in progress"
+    unhealthy = problems.unhealthy(known)
+    if unhealthy is not None:
+        return f"the cluster is not healthy: {unhealthy}"
+    if known.cluster is not None and known.cluster.paused:
+        return "Patroni is paused"
+    if known.cluster is not None and known.cluster.switchover_scheduled:
+        return "a switchover is scheduled"
+    if known.config is None:
+        return "the configuration is not right"
+    window = known.config.snap_refresh_window
+    if now is not None and window is not None and not window.includes(now):
+        return f"the window {window.text} opens {window.opens(now):%a %d %b %H:%M}"
+    return None
+
+
+def _against_backup(seen: model.SnapRefresh) -> str | None:
+    if seen.backup_running is None:
+        return "the primary cannot be asked for backups"
+    return "a backup is running" if seen.backup_running else None
+
+
+def wish(known: facts.Facts, decided: Decision) -> str:
+    """What this unit publishes: empty while it waits for nothing."""
+    seen = known.snap_refresh
+    if seen is None or not decided.updates or decided.limit is None:
+        return ""
+    if all(_exhausted(seen, each) for each in decided.updates.values()):
+        return ""
+    return model.Wish(tuple(decided.updates), _since(decided), decided.limit).text()
+
+
+def _since(decided: Decision) -> Time:
+    """When an update was first held; the limit where nothing is held any more."""
+    gating = engine.Gating({}, decided.gating)
+    holds = (gating.holders(name).get(model.WORKLOAD) for name in decided.updates)
+    return min((hold.first_held for hold in holds if hold), default=typing.cast(Time, decided.limit))
+
+
+def next_turn(known: facts.Facts, decided: Decision) -> int | None:
+    """The unit whose turn the leader records: it stays until that unit has nothing that waits.
+
+    Replicas come before the primary, the highest number first, also those that will see their updates only now. Where
+    something speaks against any turn, only units whose limit is reached get one.
+    """
+    seen = typing.cast(model.SnapRefresh, known.snap_refresh)
+    own = wish(known, decided)
+    wishes = {**seen.wishes, **({known.number: model.Wish.parse(own)} if own else {})}
+    if seen.turn in wishes:
+        return seen.turn
+    waiting = len(wishes)
+    if against_cluster(known, seen.now) is not None:
+        wishes = {number: each for number, each in wishes.items() if each.until <= seen.now}
+    primary = known.cluster.primary if known.cluster else None
+    last = known.number_of(primary) if primary else None
+    if last in wishes and len(known.numbers) > 1 and not _primary_may(wishes[last], waiting, seen.now):
+        del wishes[last]
+    return max(wishes, key=lambda number: (number != last, number), default=None)
+
+
+def _primary_may(own: model.Wish, waiting: int, now: Time) -> bool:
+    """Whether the primary's turn may come: nobody else waits, or is about to; or its limit is long over."""
+    return (waiting == 1 and own.since + PRIMARY_WAITS <= now) or own.until + PRIMARY_WAITS <= now
+
+
+def remembered(seen: model.SnapRefresh, decided: Decision) -> model.Remembered:
+    """What this unit remembers after it has carried the decision out."""
+    before = seen.remembered
+    overdue = dict.fromkeys(decided.updates, decided.limit) if decided.overdue and decided.limit else {}
+    attempts = {name: each for name, each in before.attempts.items() if name in decided.updates}
+    restored = {name: at for name, at in before.restored.items() if seen.now - at < REPORT_RESTORED}
+    restored |= dict.fromkeys(removed(seen) & {*decided.holds, model.WORKLOAD}, seen.now)
+    own = seen.holds.get(model.WORKLOAD)
+    holds = decided.holds if own is None or own.year < snap.FAR_YEAR else {**decided.holds, model.WORKLOAD: own}
+    return dataclasses.replace(
+        before,
+        gating=decided.gating,
+        holds=holds,
+        overdue=overdue,
+        attempts=attempts,
+        restored=restored,
+    )
+
+
+def after_asking(seen: model.SnapRefresh, update: affected.Candidate) -> tuple[str, int]:
+    """How often snapd was asked for that update, with this time."""
+    revision, count = seen.remembered.attempts.get(update.name, ("", 0))
+    return update.revision, count + 1 if revision == update.revision else 1
+
+
+def superseded(known: facts.Facts) -> affected.Candidate | None:
+    """A newer revision of the workload's own snap than the one that the charm pins."""
+    seen = known.snap_refresh
+    update = seen.available.get(model.WORKLOAD) if seen else None
+    if update is None or known.refresh is None or update.version.partition(".")[0] != paths.MAJOR_VERSION:
+        return None
+    newer = update.revision.isdigit() and int(update.revision) > int(known.refresh.pinned_revision or 0)
+    return update if newer else None
+
+
+def held_for_too_long(known: facts.Facts) -> bool:
+    """Whether the workload's own snap has not been refreshed for as long as a snap may hold itself."""
+    seen = known.snap_refresh
+    snap = seen.system.snaps.get(model.WORKLOAD) if seen else None
+    if seen is None or snap is None or snap.refreshed is None:
+        return False
+    refreshed = {model.WORKLOAD: snap.last_refresh}
+    return engine.Gating(refreshed).left(model.WORKLOAD, model.WORKLOAD, seen.now) <= datetime.timedelta()

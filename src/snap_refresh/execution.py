@@ -1,0 +1,88 @@
+"""Carries the decision out: holds in snapd, the file for the snap's hook, requests to refresh."""
+
+import collections.abc
+import dataclasses
+import datetime
+import logging
+import pathlib
+
+import facts
+from snap_refresh import decision, model
+from workload import files, machine, snap, watch
+
+logger = logging.getLogger(__name__)
+
+ANSWER_VALID = datetime.timedelta(minutes=10)
+"""How long the snap's hook may trust an answer to proceed."""
+
+
+class Executor:
+    """Carries out what was decided in one hook. Raises SnapOperationError and OSError."""
+
+    def __init__(self, known: facts.Facts, workload: machine.Workload, directory: pathlib.Path):
+        self._known = known
+        self._workload = workload
+        self._directory = directory
+        self._decided = decision.decide(known)
+
+    def gate(self) -> None:
+        """Have snapd hold what must be held and nothing else of the charm's; tell the snap's hook; remember it."""
+        seen, decided = self._known.snap_refresh, self._decided
+        if seen is None or decided is None:
+            return
+        for name in sorted(decision.removed(seen)):
+            logger.warning("The hold of %s was removed; putting it back", name)
+        # Remembered before it is done: a hold that the charm does not know for its own is taken for somebody's will.
+        self._remember(decision.remembered(seen, decided))
+        try:
+            self._change_holds(seen, decided)
+        except snap.SnapOperationError:
+            self._remember(dataclasses.replace(seen.remembered, gating=decided.gating))
+            raise
+        self._answer(decided, seen.now)
+
+    def _change_holds(self, seen: model.SnapRefresh, decided: decision.Decision) -> None:
+        until: dict[datetime.datetime, list[str]] = {}
+        for name, time in decided.holds.items():
+            time = time.replace(microsecond=0)
+            if seen.holds.get(name) != time:
+                until.setdefault(time, []).append(name)
+        for time, names in until.items():
+            self._workload.snapd.hold(names, time)
+        ours = {name for name, time in seen.remembered.holds.items() if seen.holds.get(name) == time}
+        gone = ours - decided.holds.keys() - {model.WORKLOAD}
+        if gone:
+            logger.info("No longer holding %s: %s", ", ".join(sorted(gone)), decided.reason)
+            self._workload.snapd.unhold(gone)
+
+    def refresh(self) -> None:
+        """Ask snapd for the updates that are due. It carries them out by itself."""
+        if self._decided is not None:
+            self.run_now(self._decided.refresh)
+
+    def run_now(self, names: collections.abc.Iterable[str]) -> None:
+        """Ask snapd for these updates, each once."""
+        seen, decided = self._known.snap_refresh, self._decided
+        if seen is None or decided is None:
+            return
+        remembered = decision.remembered(seen, decided)
+        for name in names:
+            update = decided.updates[name]
+            # Remembered before it is done: snapd itself may be what restarts.
+            attempts = {**remembered.attempts, name: decision.after_asking(seen, update)}
+            remembered = dataclasses.replace(remembered, attempts=attempts)
+            self._remember(remembered)
+            logger.info("Refreshing the snap %s to revision %s: %s", name, update.revision, decided.reason)
+            self._workload.snapd.refresh(name)
+
+    def _remember(self, content: model.Remembered) -> None:
+        files.ensure_file(self._directory / model.FILE, content.text() + "\n", watch.ROOT, 0o600)
+
+    def _answer(self, decided: decision.Decision, now: datetime.datetime) -> None:
+        """What the snap's gate-auto-refresh hook says to snapd (docs/reference/formats.md)."""
+        proceed = decided.verdict in (decision.Verdict.PROCEED, decision.Verdict.RELEASED)
+        lines = [f"decision={'proceed' if proceed else 'hold'}", f"reason={decided.reason}"]
+        if proceed:
+            lines.append(f"valid-until={int((now + ANSWER_VALID).timestamp())}")
+        path = self._workload.paths.gate_answer
+        files.ensure_file(path, "\n".join([*lines, ""]), watch.ROOT, 0o644)

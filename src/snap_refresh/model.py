@@ -1,0 +1,175 @@
+"""What a unit knows of its machine's snaps and of the other units' wishes: plain values."""
+
+import collections.abc
+import dataclasses
+import datetime
+import json
+import typing
+
+from gating import affected
+from workload import paths
+
+WORKLOAD = paths.SNAP
+SNAPD = "snapd"
+WISH = "snap-updates"
+"""Key in a unit's databag: its Wish."""
+TURN = "snap-refresh-turn"
+"""Key in the application's databag: number of the unit whose turn it is."""
+FILE = ".snap-refresh.json"
+"""What a unit remembers, in the charm directory; what the charm's package does not have survives upgrades."""
+
+Time = datetime.datetime
+
+
+def time_text(time: Time) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return time.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(text: str) -> Time:
+    found = Time.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def _times(values: object) -> dict[str, Time]:
+    return {name: _time(text) for name, text in typing.cast(dict[str, str], values).items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembered:
+    """What this unit remembers from hook to hook, in a file: what cannot be seen.
+
+    Raises ValueError, KeyError or TypeError from `parse` for what is none of its own.
+    """
+
+    asked: Time | None = None
+    """When the store was last asked for updates."""
+    failure: str | None = None
+    """Why it did not answer then."""
+    updates: collections.abc.Mapping[str, affected.Candidate] = dataclasses.field(default_factory=dict)
+    """What it answered last, by name."""
+    installed: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Revisions of the machine's snaps when the connections were looked at."""
+    connections: tuple[tuple[str, str, str], ...] = ()
+    gating: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+    """The state of the gating engine."""
+    holds: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
+    """The charm's own holds as it has set them in snapd."""
+    overdue: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
+    """Updates that are not held any more since the limit was reached, and when it was seen."""
+    attempts: collections.abc.Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    """The revision that snapd was asked to refresh to, and how often."""
+    restored: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
+    """Holds that somebody had removed, and when the charm put them back."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Remembered":
+        """From the file. What it does not know in it is ignored."""
+        found = json.loads(text)
+        return cls(
+            asked=_time(found["asked"]) if found.get("asked") else None,
+            failure=found.get("failure"),
+            updates={
+                name: affected.Candidate(name, each["revision"], each.get("version", ""), each.get("channel", ""))
+                for name, each in found.get("updates", {}).items()
+            },
+            installed=dict(found.get("installed", {})),
+            connections=tuple((interface, plug, slot) for interface, plug, slot in found.get("connections", ())),
+            gating=dict(found.get("gating", {})),
+            holds=_times(found.get("holds", {})),
+            overdue=_times(found.get("overdue", {})),
+            attempts={
+                name: (str(revision), int(count)) for name, (revision, count) in found.get("attempts", {}).items()
+            },
+            restored=_times(found.get("restored", {})),
+        )
+
+    def text(self) -> str:
+        """For the file."""
+        updates = {
+            name: {"revision": each.revision, "version": each.version, "channel": each.channel}
+            for name, each in self.updates.items()
+        }
+        times = {
+            key: {name: time_text(time) for name, time in getattr(self, key).items()}
+            for key in ("holds", "overdue", "restored")
+        }
+        return json.dumps(
+            {
+                "asked": None if self.asked is None else time_text(self.asked),
+                "failure": self.failure,
+                "updates": updates,
+                "installed": dict(self.installed),
+                "connections": self.connections,
+                "gating": self.gating,
+                "attempts": self.attempts,
+                **times,
+            },
+            sort_keys=True,
+            indent=1,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What a unit publishes while it has updates that wait for their turn."""
+
+    snaps: tuple[str, ...]
+    since: Time
+    """When it first held one of them."""
+    until: Time
+    """When it stops to hold them, whatever the cluster does."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Wish":
+        """From the databag."""
+        found = json.loads(text)
+        return cls(tuple(found["snaps"]), _time(found["since"]), _time(found["until"]))
+
+    def text(self) -> str:
+        """For the databag."""
+        return json.dumps({"snaps": list(self.snaps), "since": time_text(self.since), "until": time_text(self.until)})
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapRefresh:
+    """All that one unit knows in one hook."""
+
+    now: Time
+    """In the machine's time zone, which is the window's."""
+    system: affected.System
+    revisions: collections.abc.Mapping[str, str]
+    """Of the installed snaps, by name."""
+    holds: collections.abc.Mapping[str, Time]
+    """Holds in snapd, in force or not, by name; whoever has set them."""
+    remembered: Remembered
+    wishes: collections.abc.Mapping[int, Wish] = dataclasses.field(default_factory=dict)
+    """Of the other units, by number."""
+    published: str | None = None
+    """This unit's wish as it is in the databag."""
+    turn: int | None = None
+    """The unit whose turn it is, as the leader has recorded it."""
+    busy: tuple[str, ...] = ()
+    """What snapd is refreshing now; looked at only in this unit's turn."""
+    backup_running: bool | None = False
+    """None: the primary could not be asked. Looked at only in this unit's turn."""
+
+    @property
+    def foundation(self) -> frozenset[str]:
+        """The installed snaps whose refresh touches the workload: its base, providers of content, and snapd itself."""
+        touching = {name for name in self.system.snaps if WORKLOAD in affected.affected([name], self.system)}
+        return frozenset(touching | ({SNAPD} & self.system.snaps.keys())) - {WORKLOAD}
+
+    @property
+    def updates(self) -> dict[str, affected.Candidate]:
+        """Updates of the foundation that wait."""
+        return {name: self.available[name] for name in sorted(self.foundation & self.available.keys())}
+
+    @property
+    def available(self) -> dict[str, affected.Candidate]:
+        """Updates of any installed snap, as far as they have not come in since the store was asked."""
+        return {
+            name: each
+            for name, each in self.remembered.updates.items()
+            if self.revisions.get(name) not in (None, each.revision)
+        }

@@ -1,0 +1,87 @@
+"""Requests to snapd that the snap library does not offer: updates, connections, holds with a time, refreshes.
+
+What each does is in snapd's documentation, "snapd REST API". None of them waits: a change goes on by itself.
+"""
+
+import collections.abc
+import datetime
+import http.client
+import json
+import socket
+import typing
+import urllib.parse
+
+from workload import snap
+
+SOCKET = "/run/snapd.socket"
+TIMEOUT_SECONDS = 10.0
+"""The store may be far away, or away at all."""
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str):
+        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Snapd:
+    """snapd on this machine. Everything raises SnapOperationError with snapd's own words where it does not succeed."""
+
+    def __init__(self, path: str = SOCKET):
+        self._path = path
+
+    def updates(self) -> list[dict[str, typing.Any]]:
+        """Updates that the store has for the installed snaps, held or not: name, revision, version, channel."""
+        return self._request("GET", "/v2/find", query={"select": "refresh"})["result"]
+
+    def connections(self, name: str) -> list[tuple[str, str, str]]:
+        """Connections of a snap: interface, name of the snap with the plug, name of the snap with the slot."""
+        answer = self._request("GET", "/v2/connections", query={"snap": name})["result"]
+        found = answer.get("established") or []
+        return [(each["interface"], each["plug"]["snap"], each["slot"]["snap"]) for each in found]
+
+    def changes(self) -> list[str]:
+        """Summaries of the changes in progress that refresh snaps."""
+        answer = self._request("GET", "/v2/changes", query={"select": "in-progress"})["result"]
+        return [each["summary"] for each in answer or [] if "refresh" in each["kind"]]
+
+    def hold(self, names: collections.abc.Iterable[str], until: datetime.datetime) -> None:
+        """Hold the snaps' refreshes, whoever asks for all snaps to be refreshed; a request that names one succeeds."""
+        time = until.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._many("hold", names, {"time": time, "hold-level": "general"})
+
+    def unhold(self, names: collections.abc.Iterable[str]) -> None:
+        """Take the holds away."""
+        self._many("unhold", names, {})
+
+    def refresh(self, name: str) -> None:
+        """Begin to refresh a snap to what its channel has."""
+        self._request("POST", f"/v2/snaps/{name}", body={"action": "refresh"})
+        snap.forget()
+
+    def _many(self, action: str, names: collections.abc.Iterable[str], options: dict[str, str]) -> None:
+        self._request("POST", "/v2/snaps", body={"action": action, "snaps": sorted(names), **options})
+        snap.forget()
+
+    def _request(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+    ) -> dict[str, typing.Any]:
+        connection = _Connection(self._path)
+        url = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            connection.request(method, url, None if body is None else json.dumps(body).encode(), headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise snap.SnapdUnreachableError(f"snapd does not answer: {error}") from error
+        finally:
+            connection.close()
+        if answer.get("type") == "error":
+            raise snap.SnapOperationError(str(answer["result"].get("message") or response.reason))
+        return answer
