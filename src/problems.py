@@ -44,9 +44,18 @@ def prevent_start(known: facts.Facts) -> str | None:
     if known.machine.ports_taken:
         port = known.machine.ports_taken[0]
         return f"Port {port} is taken by another program; find it with `ss -ltnp 'sport = :{port}'`"
-    if known.machine.storages_full:
-        return f"Storage full: {', '.join(known.machine.storages_full)}; make room or attach a larger one"
-    return None
+    return _storage_full(known)
+
+
+def prevent_service(known: facts.Facts) -> str | None:
+    """Why PostgreSQL does not serve although Patroni runs, and will not by itself."""
+    serves = known.member is not None and known.member.is_running
+    return None if serves else _storage_full(known)
+
+
+def _storage_full(known: facts.Facts) -> str | None:
+    full = ", ".join(known.machine.storages_full)
+    return f"Storage full: {full}; make room or attach a larger one" if full else None
 
 
 def unhealthy(known: facts.Facts) -> str | None:

@@ -47,8 +47,9 @@ def unit(known: facts.Facts, failure: str | None = None) -> Status:
 
 def _blocked(known: facts.Facts) -> Status | None:
     reason = problems.prevent_installation(known) or known.config_error
-    if reason is None and not known.machine.patroni_running:
-        reason = problems.prevent_start(known)
+    if reason is None:
+        running = known.machine.patroni_running
+        reason = problems.prevent_service(known) if running else problems.prevent_start(known)
     return Status(Level.BLOCKED, reason) if reason else None
 
 

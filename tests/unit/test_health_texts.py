@@ -109,6 +109,18 @@ SERVES = "active"
             None,
             (SERVES, "Primary; restart pending; storage nearly full: data"),
         ),
+        (
+            known.settled(
+                1, cluster=known.view(3, changes={1: {"state": "start failed"}}), machine_storages_full=("logs",)
+            ),
+            None,
+            ("blocked", "Storage full: logs; make room or attach a larger one"),
+        ),
+        (
+            known.settled(1, cluster=known.view(3, changes={1: {"state": "start failed"}})),
+            None,
+            ("maintenance", "PostgreSQL is start failed"),
+        ),
         (known.settled(leaving=True), "x", ("maintenance", "Leaving the cluster")),
         (known.settled(config=None, config_error="profile: wrong"), "x", ("blocked", "profile: wrong")),
         (known.settled(), "Failed to x: y", ("waiting", "Failed to x: y; tried again at the next event")),
