@@ -88,11 +88,11 @@ def a_stopped_unit_is_not_started_again() -> None:
     planner.plan = without_start
 
 
-def any_standby_takes_over() -> None:
-    """No standby is unfit to take over, whether it streams and is synchronous or not."""
-    import handover
+def a_unit_that_joins_knows_no_partners() -> None:
+    """Patroni's configuration names no members, so that each unit founds a cluster of its own."""
+    import execution
 
-    handover.unfit = lambda *_, **__: None
+    execution.partners = lambda *_: frozenset()
 
 
 def statuses_of_the_refresh_are_not_shown() -> None:
@@ -103,8 +103,10 @@ def statuses_of_the_refresh_are_not_shown() -> None:
     charm_refresh.Machines.unit_status_higher_priority = property(lambda _: None)
 
 
-def every_event_writes_a_databag() -> None:
-    """Each event publishes something new."""
+def an_update_status_writes_a_databag() -> None:
+    """Each update-status publishes something new."""
+    import os
+
     import charm
     import leaving
 
@@ -112,9 +114,24 @@ def every_event_writes_a_databag() -> None:
 
     def writing(self: typing.Any, known: typing.Any) -> None:
         reconcile(self, known)
-        self.peers.publish("seen", str(leaving.time.monotonic()))
+        if os.environ["JUJU_HOOK_NAME"] == "update-status":
+            self.peers.publish("seen", str(leaving.time.monotonic()))
 
     charm.PostgresqlCharm._reconcile = writing
+
+
+def what_a_failed_snap_has_stopped_stays_stopped() -> None:
+    """`refresh_snap` starts nothing again where the snap has kept its revision."""
+    import refresh
+
+    def without_start(self: typing.Any, revision: str, library: typing.Any) -> None:
+        known = self.observe()
+        if known.machine.patroni_running:
+            refresh.stop_gracefully(self.workload, known)
+        self.workload.snap.refresh(revision)
+        library.update_snap_revision()
+
+    refresh.MachinesRefresh._refresh_snap = without_start
 
 
 MUTATIONS: tuple[collections.abc.Callable[[], None], ...] = (
@@ -127,7 +144,8 @@ MUTATIONS: tuple[collections.abc.Callable[[], None], ...] = (
     pauses_are_left_out,
     units_that_join_or_leave_confirm,
     a_stopped_unit_is_not_started_again,
-    any_standby_takes_over,
+    a_unit_that_joins_knows_no_partners,
     statuses_of_the_refresh_are_not_shown,
-    every_event_writes_a_databag,
+    an_update_status_writes_a_databag,
+    what_a_failed_snap_has_stopped_stays_stopped,
 )

@@ -38,7 +38,8 @@ def operation(method: Operation) -> Operation:
 
     @functools.wraps(method)
     def recorded(self: Life, *arguments: object, **keywords: object) -> None:
-        given = [repr(each) for each in arguments] + [f"{name}={each!r}" for name, each in keywords.items()]
+        # Parameters of actions have hyphens in their names.
+        given = [repr(each) for each in arguments] + ([f"**{keywords!r}"] if keywords else [])
         self.script.append(f"{method.__name__}({', '.join(given)})")
         self.steps += 1
         try:
@@ -100,12 +101,14 @@ class Life:
     def add_unit(self) -> None:
         """Add a unit, up to five."""
         if len(self.simulation.units()) < MAXIMUM_UNITS:
+            self.rules.disturbed = True
             self.simulation.operations.add_unit(simulation.MODEL, simulation.APPLICATION)
 
     @operation
     def remove_unit(self, place: int) -> None:
         """Remove a unit, not the last."""
         if len(self._alive()) > 1:
+            self.rules.disturbed = True
             self.simulation.operations.remove_unit(simulation.MODEL, self._unit(place))
 
     @operation
@@ -223,7 +226,7 @@ class Life:
         self._settle()
 
     def _settle(self) -> None:
-        self.simulation.settle()
+        self.simulation.settle(self.check)
         self._check_writes()
         if not self._off:
             self._check_advice()
@@ -285,9 +288,8 @@ class Life:
             self.simulation.refresh(versions.VERSIONS[revision])
         for _ in range(ATTEMPTS):
             self._settle()
-            if self.is_done():
+            if self.is_done() or not self._follow_advice():
                 break
-            self._follow_advice()
         assert self.is_done(), "what the statuses ask for leads nowhere"
         self._check_data()
 
@@ -310,8 +312,8 @@ class Life:
             with contextlib.suppress(OperationError):
                 self.simulation.operations.fault_clear(simulation.MODEL, unit.name)
 
-    def _follow_advice(self) -> None:
-        """Do one thing for which the statuses ask."""
+    def _follow_advice(self) -> bool:
+        """Do one thing for which the statuses ask; whether there was one."""
         texts = self.texts()
         failed = [unit.name for unit in self._units() if self.simulation.status(unit)[0] == "error"]
         if failed:
@@ -330,6 +332,9 @@ class Life:
             self.simulation.configure(pause_after_unit_refresh="invalid")
             self.simulation.settle()
             self.simulation.configure(pause_after_unit_refresh="all")
+        else:
+            return False
+        return True
 
     def _units(self) -> list[units.Unit]:
         return self.simulation.units()

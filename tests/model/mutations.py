@@ -8,15 +8,18 @@ own; no file is changed.
 from __future__ import annotations
 
 import argparse
+import collections.abc
 import dataclasses
+import functools
 import re
 import sys
 import time
 
 import hypothesis
+import pytest
 from hypothesis import stateful
 
-from tests.model import broken, deployed, life, stage, test_lives, versions
+from tests.model import broken, deployed, life, stage, test_lives, test_refresh, test_scenarios, versions
 
 COUNTS = (3, 2, 1)
 
@@ -26,33 +29,43 @@ class Found:
     """How a mutation was found."""
 
     seconds: float
-    lives: int
+    place: int
+    """The how-manieth that was played."""
     reason: str
 
 
-def hunt(on: stage.Stage, examples: int, steps: int) -> Found | None:
-    """Play lives until one goes wrong: first refreshes that nobody disturbs, then random ones."""
-    began, lives = time.monotonic(), 0
+def played(on: stage.Stage, examples: int, steps: int) -> collections.abc.Iterator[collections.abc.Callable[[], None]]:
+    """What is played: undisturbed refreshes, the lives that are told by hand, then random ones."""
     for count in COUNTS:
-        lives += 1
-        try:
-            undisturbed(on, count)
-        except AssertionError as error:
-            return Found(time.monotonic() - began, lives, _reason(error))
+        yield functools.partial(undisturbed, on, count)
+    for version in (versions.INCOMPATIBLE, versions.UNRELEASED):
+        yield functools.partial(test_refresh.test_what_is_not_supported_is_refused_and_the_status_leads_back, version)
+    yield test_scenarios.test_a_unit_that_joins_while_the_refresh_is_paused_confirms_nothing
+    yield test_scenarios.test_the_only_refreshed_unit_that_leaves_confirms_nothing
+    yield test_scenarios.test_a_unit_that_becomes_the_primary_just_before_its_turn
+    yield test_scenarios.test_a_refresh_does_not_begin_while_a_member_is_gone
+    for fault in ("unchanged", "changed"):
+        yield functools.partial(test_scenarios.test_a_snap_that_fails_and_a_way_back, fault)
+    settings = hypothesis.settings(
+        test_lives.PROFILE,
+        max_examples=examples,
+        stateful_step_count=steps,
+        phases=[hypothesis.Phase.generate],
+        report_multiple_bugs=False,
+    )
     for count in COUNTS:
         machine = type(f"Lives{count}", (test_lives.Lives,), {"count": count, "on": on})
-        settings = hypothesis.settings(
-            test_lives.PROFILE,
-            max_examples=examples,
-            stateful_step_count=steps,
-            phases=[hypothesis.Phase.generate],
-            report_multiple_bugs=False,
-        )
+        yield functools.partial(stateful.run_state_machine_as_test, machine, settings=settings)
+
+
+def hunt(on: stage.Stage, examples: int, steps: int) -> Found | None:
+    """Play until something goes wrong; None if nothing does."""
+    began = time.monotonic()
+    for number, play in enumerate(played(on, examples, steps), 1):
         try:
-            stateful.run_state_machine_as_test(machine, settings=settings)
-        except AssertionError as error:
-            return Found(time.monotonic() - began, lives, _reason(error))
-        lives += examples
+            play()
+        except (AssertionError, pytest.fail.Exception) as error:
+            return Found(time.monotonic() - began, number, _reason(error))
     return None
 
 
@@ -67,7 +80,7 @@ def undisturbed(on: stage.Stage, count: int) -> None:
         assert len(world.switchovers) == expected, f"{len(world.switchovers)} switchovers instead of {expected}"
 
 
-def _reason(error: AssertionError) -> str:
+def _reason(error: BaseException) -> str:
     return re.sub(r"\s+", " ", str(error).partition("\n")[0])[:160]
 
 
@@ -88,7 +101,7 @@ def main() -> int:
         with place.broken(f"{broken.__name__}:{mutation.__name__}"):
             found = hunt(place, arguments.examples, arguments.steps)
         missed += found is None
-        told = "NOT FOUND" if found is None else f"found in {found.seconds:.0f} s, life {found.lives}: {found.reason}"
+        told = "NOT FOUND" if found is None else f"found in {found.seconds:.0f} s, play {found.place}: {found.reason}"
         print(f"{mutation.__name__}: {told}", flush=True)
     return 1 if missed else 0
 

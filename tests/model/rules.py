@@ -42,6 +42,8 @@ class Rules:
         self._simulation = simulation
         self._stopped: set[str] = set()
         """Units that were stopped for a refresh."""
+        self.disturbed = False
+        """Whether anything was ever broken on purpose, or units have joined or left."""
         self.past = {simulation.version().snap} if simulation.units() else set()
         """Each snap revision that the operator has asked for."""
         self.refresh: Refresh | None = None
@@ -57,11 +59,12 @@ class Rules:
             if machine is None or machine.revision != target.snap:
                 break
             first.add(unit.name)
-        self.refresh = Refresh(target, first)
+        self.refresh = Refresh(target, first, disturbed=bool(self._simulation.cuts))
         self.past.add(target.snap)
 
     def disturb(self) -> None:
         """Something was broken on purpose."""
+        self.disturbed = True
         if self.refresh is not None:
             self.refresh.disturbed = True
 
@@ -79,6 +82,8 @@ class Rules:
         others = [name for name in self.stopped_by_refresh() if name != unit]
         self._expect(not others or self._is_forced(), machine, f"stopped while {', '.join(others)} is stopped")
         self._stopped.add(unit)
+        if not self.disturbed and not self._is_forced():
+            self._expect_gentle(machine, unit)
         # A unit that has not got the new charm yet goes on with what it has.
         if self.refresh is not None and not self.refresh.begun and self._charm_of(unit) == self.refresh.target:
             self._begin(machine, self.refresh)
@@ -87,6 +92,9 @@ class Rules:
         """See `worldserver.Watcher`."""
         unit, path = self._unit(), self._simulation.dispatches[-1].path
         self._expect(revision in self.past, machine, f"revision {revision} was never asked for")
+        if before is None:
+            # A unit that joins is installed by the same way.
+            return
         if self.refresh is None or self._charm_of(unit) != self.refresh.target:
             return
         refresh = self.refresh
@@ -104,7 +112,7 @@ class Rules:
         refresh.begun = True
         refresh.forced = refresh.forced or self._is_forced()
         original = self.original()
-        if refresh.forced or original is None or original.charm == refresh.target.charm:
+        if refresh.forced or original is None or self._is_rollback(refresh):
             return
         target = refresh.target
         self._expect(
@@ -114,6 +122,21 @@ class Rules:
         absent = [unit.name for unit in others if self._has_run(unit) and not self._runs(unit)]
         if not refresh.disturbed:
             self._expect(not absent, machine, f"the refresh began while {', '.join(absent)} did not run")
+
+    def _expect_gentle(self, machine: worldserver.Machine, unit: str) -> None:
+        """Undisturbed, nobody is stopped before the others follow, nor in the event of its hand-over."""
+        now = self._simulation.dispatches[-1]
+        moved = [old for old, _ in self._simulation.world.switchovers[now.switchovers :]]
+        self._expect(unit.replace("/", "-") not in moved, machine, "handed over and stopped in one event")
+        if self.refresh is None or self._is_rollback(self.refresh):
+            return
+        others = [each for each in self._alive() if each.name != unit and self._has_run(each)]
+        behind = [each.name for each in others if not self._serves(each)]
+        self._expect(not behind, machine, f"stopped while {', '.join(behind)} does not serve")
+
+    def _is_rollback(self, refresh: Refresh) -> bool:
+        original = self.original()
+        return original is not None and original.charm == refresh.target.charm
 
     def _is_due(self, refresh: Refresh) -> bool:
         """Whether no further unit may be refreshed without the operator's word."""
@@ -182,6 +205,10 @@ class Rules:
     def _runs(self, unit: units.Unit) -> bool:
         machine = self._simulation.machine_of(unit)
         return machine is not None and machine.patroni is not None
+
+    def _serves(self, unit: units.Unit) -> bool:
+        machine = self._simulation.machine_of(unit)
+        return machine is not None and machine.patroni is not None and machine.patroni.state in ("running", "streaming")
 
     def _expect(self, holds: bool, machine: worldserver.Machine, text: str) -> None:
         if not holds:

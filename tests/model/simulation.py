@@ -5,6 +5,7 @@ One process drives all; nothing happens but in the methods of `Simulation`, and 
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import pathlib
 import shutil
@@ -39,6 +40,8 @@ class Dispatch:
     """`hooks/NAME` or `actions/NAME`; empty for what an observer or `juju exec` asked for."""
     parameters: dict[str, typing.Any]
     """Of an action."""
+    switchovers: int
+    """How many there had been before."""
 
 
 class Simulation:
@@ -95,7 +98,9 @@ class Simulation:
         if environment["JUJU_DISPATCH_PATH"].startswith("actions/"):
             task = self.store.require(tasks.Task, environment["JUJU_MODEL_UUID"], int(environment["JUJU_ACTION_UUID"]))
             parameters = task.parameters
-        self.dispatches.append(Dispatch(unit, environment["JUJU_DISPATCH_PATH"], parameters))
+        self.dispatches.append(
+            Dispatch(unit, environment["JUJU_DISPATCH_PATH"], parameters, len(self.world.switchovers))
+        )
         return {"world": str(self.server.address), "cut": self.cuts.pop(unit, None)}
 
     # what an operator does
@@ -154,11 +159,15 @@ class Simulation:
         """Let observers go on that have seen this."""
         self._observers = {name: Observer(self, name, each) for name, each in seen.items()}
 
-    def settle(self, limit: int = 600) -> None:
-        """Let time pass until nothing happens any more but vain attempts. Raises NotSettled."""
+    def settle(self, check: collections.abc.Callable[[], None] = lambda: None, limit: int = 600) -> None:
+        """Let time pass until nothing happens any more but vain attempts. Raises NotSettled.
+
+        check: called each second.
+        """
         quiet, since_change, before = 0, 0, self.fingerprint()
         for _ in range(limit):
             quiet = 0 if self.tick() else quiet + 1
+            check()
             now = self.fingerprint()
             since_change = since_change + 1 if now == before else 0
             before = now

@@ -1,0 +1,117 @@
+"""Lives that are told by hand, or that once went wrong as random ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.model import life, simulation, versions
+
+pytestmark = pytest.mark.xdist_group("3 units")
+
+AROUND_THE_SNAP = (24, 26, 28, 30, 32)
+
+
+def test_a_unit_that_joins_while_the_refresh_is_paused_confirms_nothing():
+    with life.Life(3) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.add_unit()
+        lived.settle()
+        old = [each for each in lived.simulation.revisions().values() if each == versions.ORIGINAL.snap]
+        assert len(old) == 2
+        lived.end()
+
+
+def test_the_only_refreshed_unit_that_leaves_confirms_nothing():
+    with life.Life(3) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.remove_unit(2)
+        lived.settle()
+        assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
+        lived.end()
+
+
+def test_a_unit_that_becomes_the_primary_just_before_its_turn():
+    with life.Life(3) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.power(2, on=False)
+        lived.wait(30)
+        lived.power(2, on=True)
+        lived.settle()
+        assert lived.simulation.world.raft.leader != f"{simulation.APPLICATION}-2"
+        lived.end()
+
+
+def test_a_refresh_does_not_begin_while_a_member_is_gone():
+    with life.Life(3) as lived:
+        lived.power(0, on=False)
+        lived.wait(30)
+        lived.refresh(versions.NEWER.revision)
+        lived.wait(30)
+        assert versions.NEWER.snap not in lived.simulation.revisions().values()
+        lived.end()
+
+
+@pytest.mark.parametrize("how", ["kill", "raise"])
+@pytest.mark.parametrize("at", AROUND_THE_SNAP)
+def test_a_hook_that_is_cut_off_around_the_refresh_of_its_snap(at: int, how: str):
+    with life.Life(3) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.cut_off(2, at, how)
+        lived.wait(3)
+        lived.settle()
+        lived.end()
+
+
+@pytest.mark.parametrize("fault", ["unchanged", "changed"])
+def test_a_snap_that_fails_and_a_way_back(fault: str):
+    with life.Life(3) as lived:
+        lived.break_snap(2, fault)
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        highest = lived.simulation.units()[-1]
+        machine = lived.simulation.machine_of(highest)
+        # It serves, with the old snap at once, with the new one from the hook's next attempt on.
+        assert machine is not None and machine.patroni is not None
+        assert machine.revision == (versions.NEWER.snap if fault == "changed" else versions.ORIGINAL.snap)
+        assert lived.simulation.status(highest)[0] == ("active" if fault == "changed" else "error")
+        lived.refresh(versions.ORIGINAL.revision)
+        lived.settle()
+        lived.end()
+        assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
+
+
+def test_a_unit_in_error_gets_new_charm_code_without_upgrade_charm():
+    with life.Life(3) as lived:
+        lived.break_snap(2, "unchanged")
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.refresh(versions.THIRD.revision, force_units=True)
+        lived.settle()
+        lived.end()
+        assert set(lived.simulation.revisions().values()) == {versions.THIRD.snap}
+
+
+def test_a_failure_tells_what_was_done_as_a_test():
+    with life.Life(3) as lived, pytest.raises(life.Broken) as caught:
+        lived.set_pause("all")
+        lived.simulation.world.violations.append("something that must never be")
+        lived.wait(1)
+    text = str(caught.value)
+    assert text.startswith("something that must never be")
+    script = text[text.index("def test_scenario") :]
+    names: dict[str, object] = {"life": life}
+    exec(script, names)  # noqa: S102  what is to be tried
+    scenario = names["test_scenario"]
+    assert callable(scenario)
+    scenario()
+    assert f"{simulation.APPLICATION}/2: " in text
+
+
+def test_hooks_that_fail_with_nothing_broken_are_noticed():
+    with life.Life(3) as lived, pytest.raises(life.Broken, match="hooks failed although nothing was broken"):
+        lived.simulation.cuts[f"{simulation.APPLICATION}/2"] = {"at": 1, "how": "raise"}
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
