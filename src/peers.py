@@ -3,8 +3,9 @@
 Formats, kept for all later versions; unknown keys are ignored:
 
 unit databag: `address` (IPv4 of this unit, once it is installed), `cluster-id` (system identifier of the cluster that
-it has founded); application databag: `bootstrap-unit` (number of the unit that founds the cluster), `cluster-id`
-(system identifier of the application's cluster), `system-users-secret` (URI of the secret); secret labelled
+it has founded), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py); application databag: `bootstrap-unit`
+(number of the unit that founds the cluster), `cluster-id` (system identifier of the application's cluster),
+`system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py); secret labelled
 `system-users`, owned by the application: `operator-password`, `replication-password`, `rewind-password`,
 `patroni-password`, `raft-password`.
 """

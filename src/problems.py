@@ -102,7 +102,7 @@ def no_primary(known: facts.Facts) -> str:
     if view is not None and not view.has_quorum:
         reachable = len(view.connected) + 1
         return f"No majority: {reachable} of {len(view.members)} members reachable; start or restore the others"
-    return "The cluster has no primary"
+    return "The cluster has no primary; see the action get-cluster-status"
 
 
 def clock(known: facts.Facts) -> str | None:

@@ -142,7 +142,9 @@ def application(known: facts.Facts) -> Status:
         return (
             Status(Level.BLOCKED, problems.no_primary(known))
             if known.machine.patroni_running
-            else Status(Level.WAITING, "The cluster does not answer")
+            else Status(
+                Level.WAITING, "The cluster does not answer on this unit; run get-cluster-status on another one"
+            )
         )
     missing = known.numbers - {known.number_of(member) for member in view.members}
     sick = [f"{member.name} is {member.state}" for member in view.unhealthy]

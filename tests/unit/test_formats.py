@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import typing
 
 import ops
@@ -12,12 +13,15 @@ import yaml
 from ops import testing
 
 import actions
+import confirmation
 import facts
 import observer
 import peers
 import refresh
 import refresh_facts
+import refresh_history
 import refresh_relation
+import refusal
 from tests.fakes import builds, known
 from tests.unit.conftest import Deployed
 from workload import machine, paths
@@ -87,6 +91,22 @@ def test_only_a_value_that_differs_is_written(example: dict[str, typing.Any], mo
 
 
 @pytest.mark.parametrize("unknown", [False, True])
+def test_what_is_recorded_of_refreshes(example: dict[str, typing.Any], unknown: bool) -> None:
+    context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
+    with context(
+        context.on.start(), testing.State(relations={relation(example, "database-peers", unknown)})
+    ) as manager:
+        found = peers.Peers(manager.charm.model)
+        history = refresh_history.parse(found.application_value(refresh_history.KEY))
+        assert [(entry.old.charm, entry.new.url, entry.units, entry.outcome) for entry in history] == [
+            ("16/1.0.0", "ch:amd64/postgresql-machine-2", 3, None)
+        ]
+        assert found.others_values(refusal.ACCEPTED_KEY) == {1: "ch:amd64/postgresql-machine-2"}
+        (order,) = map(confirmation.Order.parse, found.others_values(confirmation.ORDER_KEY).values())
+        assert order == confirmation.Order("ch:amd64/postgresql-machine-2", 1772445600.5, frozenset({0, 1, 2}))
+
+
+@pytest.mark.parametrize("unknown", [False, True])
 def test_the_refresh_relation(example: dict[str, typing.Any], unknown: bool) -> None:
     context = testing.Context(Reader, meta={"name": builds.APPLICATION, "peers": builds.METADATA["peers"]})
     state = testing.State(relations={relation(example, "refresh-v-three", unknown, unit=0)})
@@ -102,6 +122,8 @@ def test_the_refresh_relation(example: dict[str, typing.Any], unknown: bool) -> 
 
 def test_the_charm_still_writes_these_keys_and_no_others(deployed: Deployed) -> None:
     on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
     newest = json.loads(EXAMPLES[-1].read_text())
     for endpoint in ("database-peers", "refresh-v-three"):
         assert set(on.application_databags[endpoint]) == set(newest[endpoint]["application"])
@@ -166,3 +188,34 @@ def test_the_versions_are_those_of_the_snap_s_one_source() -> None:
     assert (versions.workload, versions.snap_revisions) == (pinned["workload"], pinned["revisions"])
     assert versions.workload.split(".")[0] == paths.MAJOR_VERSION
     assert pinned["name"] == paths.SNAP
+
+
+def keys(value: object) -> object:
+    """The shape of a JSON value: its keys, all the way down; lists by their first element."""
+    if isinstance(value, dict):
+        return {key: keys(each) for key, each in value.items()}
+    return [keys(value[0])] if isinstance(value, list) and value else None
+
+
+def holds(shape: object, wanted: object) -> bool:
+    """Whether a shape has all keys of another one. None: nothing is told of what is below."""
+    if isinstance(wanted, dict):
+        return isinstance(shape, dict) and all(key in shape and holds(shape[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return shape is None or (isinstance(shape, list) and holds(shape[0], wanted[0]))
+    return True
+
+
+def test_the_answer_of_get_refresh_status_has_all_its_keys(example: dict[str, typing.Any], deployed: Deployed) -> None:
+    on = deployed(2)
+    on.refresh(builds.NEW)
+    on.settle()
+    report = json.loads(on.units[0].act("get-refresh-status", format="json").results["status"])
+    assert holds(keys(report), keys(example["get-refresh-status"]))
+    on.units[0].act("resume-refresh", **{"check-health-of-refreshed-units": True})
+    on.settle()
+    done = json.loads(on.units[0].act("get-refresh-status", format="json").results["status"])
+    assert keys(done["history"]) == keys(example["get-refresh-status"]["history"])
+    documented = (builds.REPOSITORY / "docs/reference/actions.md").read_text()
+    (shown,) = re.findall(r"```json\n(\{\"application\": \S+, \"state\".*?)\n```", documented, re.DOTALL)
+    assert keys(json.loads(shown)) == keys(example["get-refresh-status"])

@@ -26,7 +26,10 @@ from workload import cluster, datadir, snap
         (known.settled(0, 1), None),
         (known.settled(machine_patroni_running=False), "Patroni is not running"),
         (known.settled(cluster=None), "Patroni does not answer"),
-        (known.settled(cluster=known.view(3, primary=None)), "The cluster has no primary"),
+        (
+            known.settled(cluster=known.view(3, primary=None)),
+            "The cluster has no primary; see the action get-cluster-status",
+        ),
         (
             known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(3, 0, connected=())),
             "No majority: 1 of 3 members reachable; start or restore the others",
@@ -170,7 +173,7 @@ SERVES = "active"
         (
             known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(1, 0, connected=())),
             None,
-            ("waiting", "The cluster has no primary"),
+            ("waiting", "The cluster has no primary; see the action get-cluster-status"),
         ),
         (known.settled(2, cluster=known.view(2)), None, ("maintenance", "Joining the cluster")),
         (
@@ -178,7 +181,11 @@ SERVES = "active"
             None,
             ("maintenance", "PostgreSQL is in archive recovery"),
         ),
-        (known.settled(1, cluster=known.view(3, primary=None)), None, ("waiting", "The cluster has no primary")),
+        (
+            known.settled(1, cluster=known.view(3, primary=None)),
+            None,
+            ("waiting", "The cluster has no primary; see the action get-cluster-status"),
+        ),
     ],
 )
 def test_unit_status(given: facts.Facts, failure: str | None, expected: tuple[str, str]) -> None:
@@ -197,8 +204,14 @@ def test_unit_status(given: facts.Facts, failure: str | None, expected: tuple[st
             ("blocked", "Storage missing: data; attach with `juju attach-storage`"),
         ),
         (known.new(bootstrap_unit=1, machine_storages_missing=("data",)), ("maintenance", "Founding the cluster")),
-        (known.settled(cluster=None, machine_patroni_running=False), ("waiting", "The cluster does not answer")),
-        (known.settled(cluster=known.view(3, primary=None)), ("blocked", "The cluster has no primary")),
+        (
+            known.settled(cluster=None, machine_patroni_running=False),
+            ("waiting", "The cluster does not answer on this unit; run get-cluster-status on another one"),
+        ),
+        (
+            known.settled(cluster=known.view(3, primary=None)),
+            ("blocked", "The cluster has no primary; see the action get-cluster-status"),
+        ),
         (known.settled(cluster=known.view(2)), (SERVES, "postgresql-machine-2 is not yet a member")),
         (
             known.settled(cluster=known.view(3, changes={1: {"state": "starting"}})),

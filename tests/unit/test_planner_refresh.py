@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections.abc
+import dataclasses
 import itertools
 import typing
 
@@ -27,57 +29,109 @@ def refreshing(number: int, count: int, primary: int, refreshed: set[int], synch
     )
 
 
-@pytest.mark.parametrize("count", range(1, 8))
-def test_a_primary_is_never_allowed_to_refresh_and_goes_to_a_refreshed_unit(count: int) -> None:
-    for primary, length in itertools.product(range(count), range(1, count + 1)):
+def subsets(numbers: set[int]) -> collections.abc.Iterator[set[int]]:
+    """Every subset."""
+    for size in range(len(numbers) + 1):
+        yield from map(set, itertools.combinations(sorted(numbers), size))
+
+
+PLACEMENTS = [(count, primary) for count in range(1, 8) for primary in range(count)]
+
+
+@pytest.mark.parametrize(("count", "primary"), PLACEMENTS)
+def test_a_primary_is_never_allowed_to_refresh_and_goes_to_a_refreshed_unit(count: int, primary: int) -> None:
+    """Every placement of the primary, of synchronous standbys and of the leader, after each unit's refresh."""
+    for length in range(1, count + 1):
         refreshed = set(range(count - length, count))
-        standbys = sorted(set(range(count)) - {primary})
-        for chosen in itertools.chain.from_iterable(
-            itertools.combinations(standbys, size) for size in range(len(standbys) + 1)
-        ):
-            for number in {min(refreshed), max(refreshed)}:
-                given = refreshing(number, count, primary, refreshed, set(chosen))
-                following = max((each for each in range(number) if each not in refreshed), default=None)
+        number = min(refreshed)
+        following = number - 1 if number else None
+        for chosen in subsets(set(range(count)) - {primary}):
+            by_leader = set()
+            for leader in {0, number, count - 1}:
+                given = refreshing(number, count, primary, refreshed, chosen)
+                given = dataclasses.replace(given, leader=leader == number)
                 steps = planner.plan(given)
                 takers = [step.candidate for step in steps if isinstance(step, HandOver)]
-                if Step.ALLOW_NEXT_UNIT in steps:
-                    assert following != primary
-                    assert not takers
-                    assert count == 1 or chosen
-                if takers:
-                    assert following == primary
-                    assert takers == [known.name(max(refreshed & set(chosen)))]
-                if following == primary and not refreshed & set(chosen):
-                    assert Step.ALLOW_NEXT_UNIT not in steps
+                allowed = Step.ALLOW_NEXT_UNIT in steps
+                by_leader.add((allowed, tuple(takers)))
+                healthy = count == 1 or bool(chosen)
+                fit = refreshed & chosen
+                assert allowed is (healthy and following != primary)
+                assert takers == ([known.name(max(fit))] if healthy and following == primary and fit else [])
+            # Who is Juju's leader has no say in it.
+            assert len(by_leader) == 1
 
 
-@pytest.mark.parametrize(("count", "primary"), [(count, primary) for count in range(1, 8) for primary in range(count)])
+def played(count: int, primary: int, chosen: set[int], leader: int) -> tuple[list[int], list[int]]:
+    """A refresh from the first unit to the last; the new primaries in order, and the units that had to stop as primary.
+
+    chosen: synchronous standbys at the beginning; afterwards the old primary is one in the new one's place.
+    """
+    holder, refreshed, takers, stopped = primary, set[int](), list[int](), list[int]()
+
+    def hand_over(candidate: str) -> None:
+        nonlocal holder
+        taker = int(candidate.rpartition("-")[2])
+        assert taker in chosen
+        chosen.discard(taker)
+        chosen.add(holder)
+        holder = taker
+        takers.append(taker)
+
+    for number in reversed(range(count)):
+        if number == holder and count > 1:
+            # Only the first can be the primary when its turn comes: it hands over by itself, in the hook before.
+            assert number == count - 1
+            candidate = handover.choose(known.view(count, holder, chosen), synchronous=True)
+            assert isinstance(candidate, cluster.Member)
+            hand_over(candidate.name)
+        if number == holder:
+            stopped.append(number)
+        refreshed.add(number)
+        for _ in range(3):
+            given = refreshing(number, count, holder, refreshed, chosen)
+            steps = planner.plan(dataclasses.replace(given, leader=number == leader))
+            if Step.ALLOW_NEXT_UNIT in steps:
+                break
+            (step,) = [step for step in steps if isinstance(step, HandOver)]
+            assert int(step.candidate.rpartition("-")[2]) in refreshed
+            hand_over(step.candidate)
+        else:
+            raise AssertionError("the refresh does not go on")
+    return takers, stopped
+
+
+@pytest.mark.parametrize(("count", "primary"), PLACEMENTS)
 def test_a_whole_refresh_costs_one_switchover_and_two_where_the_primary_is_the_highest_unit(
     count: int, primary: int
 ) -> None:
-    switchovers = 0
-    refreshed: set[int] = set()
-    holder = primary
-    for number in reversed(range(count)):
-        if number == holder and count > 1:
-            # The only one that may be the primary when its turn comes is the first: it hands over by itself.
-            assert number == count - 1
-            candidate = handover.choose(known.view(count, holder), synchronous=True)
-            assert isinstance(candidate, cluster.Member)
-            holder, switchovers = int(candidate.name.rpartition("-")[2]), switchovers + 1
-        refreshed.add(number)
-        steps: tuple[object, ...] = ()
-        for _ in range(2):
-            standbys = set(range(count)) - {holder}
-            steps = planner.plan(refreshing(number, count, holder, refreshed, standbys))
-            takers = [int(step.candidate.rpartition("-")[2]) for step in steps if isinstance(step, HandOver)]
-            if not takers:
-                break
-            (holder,) = takers
-            assert holder in refreshed
-            switchovers += 1
-        assert Step.ALLOW_NEXT_UNIT in steps
-    assert switchovers == (0 if count == 1 else 2 if primary == count - 1 else 1)
+    """Every placement of the primary, of the synchronous standbys and of the leader.
+
+    Of those that synchronous mode allows: a unit that has refreshed streams, and is one of the synchronous standbys as
+    all of them are by default. With fewer the refresh waits, which the test before this one has.
+    """
+    for leader in range(count):
+        takers, stopped = played(count, primary, set(range(count)) - {primary}, leader)
+        assert len(takers) == (0 if count == 1 else 2 if primary == count - 1 else 1)
+        # Only a unit alone stops as the primary; and the last primary is a unit that has refreshed.
+        assert stopped == ([0] if count == 1 else [])
+        if takers:
+            assert takers[-1] == max(set(range(count)) - ({takers[0]} if len(takers) == 2 else set()))
+
+
+@pytest.mark.parametrize(("count", "primary"), [each for each in PLACEMENTS if each[0] > 1])
+def test_with_some_synchronous_standbys_it_costs_no_more(count: int, primary: int) -> None:
+    """Every set of synchronous standbys in which a refreshed unit can take over from the primary when it has to."""
+    highest = count - 1
+    for chosen in subsets(set(range(count)) - {primary}):
+        # Patroni keeps a standby that streams as synchronous: so one above the primary stays one.
+        if (primary != highest and max(chosen, default=-1) < primary) or not chosen:
+            continue
+        if primary == highest and count > 2 and max(chosen) == 0 and len(chosen) == 1:
+            continue
+        takers, stopped = played(count, primary, set(chosen), 0)
+        assert len(takers) <= (2 if primary == highest else 1)
+        assert not stopped
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_storage_fills_up(deployed: Deployed) -> None:
     on.settle()
     assert status(on) == ("active", "Primary; storage nearly full: logs")
     assert on.units[0].act("pre-refresh-check").failure == (
-        "Charm is not ready for refresh. Pre-refresh check failed: Storage nearly full: logs"
+        "Charm is not ready for refresh. Pre-refresh check failed: Storage nearly full: logs; make room"
     )
 
 
@@ -133,7 +133,7 @@ def test_clocks_differ(deployed: Deployed) -> None:
     assert standby.message == "Synchronous standby; Clock differs by 42 s from other units; check `timedatectl`"
     on.elect(standby.number)
     assert standby.act("pre-refresh-check").failure == (
-        "Charm is not ready for refresh. Pre-refresh check failed: Clock differs by 42 s; check timedatectl"
+        "Charm is not ready for refresh. Pre-refresh check failed: Clock differs by 42 s; check `timedatectl`"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import os
 import pathlib
@@ -200,7 +201,11 @@ def settings() -> configuration.MemberSettings:
 def test_what_is_configured_is_read_back(where: machine.Workload) -> None:
     assert where.configured() == machine.Configured()
     assert where.configure(settings())
-    assert where.configured() == machine.Configured("10.0.0.10", frozenset({"10.0.0.11"}))
+    found = where.configured()
+    assert (found.address, found.partners) == ("10.0.0.10", frozenset({"10.0.0.11"}))
+    assert settings().parameters.items() <= found.parameters.items()
+    # What is read is written as it was.
+    assert not where.configure(dataclasses.replace(settings(), parameters=found.parameters))
     assert mode(where.paths.patroni_configuration) == 0o600
     assert not where.configure(settings())
 

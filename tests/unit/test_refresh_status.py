@@ -1,0 +1,418 @@
+"""The report of a refresh: each state, its units, what to do next, the plan, the history; as JSON and as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+
+import pytest
+
+import facts
+import prechecks
+import refresh_facts
+import refresh_history
+import refresh_status
+import refresh_table
+from tests.fakes import builds, juju, known
+from tests.unit.conftest import Deployed
+from tests.unit.test_refresh_life import FORCE, resume
+from workload import cluster
+
+OLD = refresh_facts.Build("16/1.0.0", "16.14", "366", "ch:amd64/postgresql-machine-1")
+NEW = refresh_facts.Build("16/1.1.0", "16.15", "416", "ch:amd64/postgresql-machine-2")
+BACK = "to go back, `juju refresh postgresql-machine --revision 1`"
+BUSY = prechecks.Reason("A backup is running", "wait for its end")
+
+
+def units(refreshed: set[int], count: int = 3, **changes: typing.Any) -> dict[int, refresh_facts.UnitState]:
+    return {
+        number: dataclasses.replace(
+            refresh_facts.UnitState(
+                "416" if number in refreshed else "366", NEW.url, next_unit_allowed=True, started=True
+            ),
+            **changes,
+        )
+        for number in range(count)
+    }
+
+
+def seen(refreshed: set[int], **changes: typing.Any) -> refresh_status.Seen:
+    made = refresh_status.Seen(
+        build=NEW,
+        original=OLD,
+        units=units(refreshed),
+        pause="first",
+        awaited=None,
+        compatible=True,
+        failed=frozenset(),
+        blockers=(),
+        history=(),
+        promotions=(),
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def refreshing(number: int = 0, count: int = 3, **changes: typing.Any) -> facts.Facts:
+    progress = facts.RefreshFacts(in_progress=True, pinned_revision="416", next_unit_allowed=True)
+    return dataclasses.replace(known.settled(number, count), **({"refresh": progress} | changes))
+
+
+IDLE = known.settled()
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "state", "following"),
+    [
+        (
+            IDLE,
+            seen({0, 1, 2}),
+            "idle",
+            "Ready: `juju run postgresql-machine/leader pre-refresh-check`, then `juju refresh postgresql-machine`",
+        ),
+        (IDLE, seen({0, 1, 2}, blockers=(BUSY,)), "idle", f"Not ready for a refresh: {BUSY.text}"),
+        (
+            known.settled(refused="Charm is older. Go back: `x`"),
+            seen({0, 1, 2}),
+            "refused",
+            "Charm is older. Go back: `x`",
+        ),
+        (
+            known.settled(refresh=None),
+            seen(set()),
+            "unknown",
+            "Wait until every unit has told what it runs; see `juju status`",
+        ),
+        (
+            refreshing(),
+            seen({0, 1, 2}),
+            "determining",
+            "Wait until every unit has told what it runs; see `juju status`",
+        ),
+        (
+            refreshing(),
+            seen(set(), units=units(set(), started=False), compatible=False),
+            "incompatible",
+            f"The new versions must not follow the old ones; {BACK}; to go on at your own risk,"
+            " `juju run postgresql-machine/2 force-refresh-start check-compatibility=false`",
+        ),
+        (
+            refreshing(),
+            seen(set(), units=units(set(), started=False), blockers=(BUSY,)),
+            "checks failed",
+            f"{BUSY.text}. Then postgresql-machine/2 goes on by itself; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen(set(), units=units(set(), started=False)),
+            "refreshing",
+            "Wait: unit 2 is about to refresh",
+        ),
+        (refreshing(), seen(set()), "refreshing", "Wait: unit 2 is about to refresh"),
+        (
+            refreshing(),
+            seen({2}),
+            "paused",
+            f"Check units >=2, then `juju run postgresql-machine/1 resume-refresh`; {BACK}",
+        ),
+        (refreshing(), seen({2}, pause="none"), "refreshing", "Wait: unit 1 is about to refresh"),
+        (refreshing(), seen({1, 2}), "refreshing", "Wait: unit 0 is about to refresh"),
+        (
+            refreshing(),
+            seen({1, 2}, pause="all"),
+            "paused",
+            f"Check units >=1, then `juju run postgresql-machine/0 resume-refresh`; {BACK}",
+        ),
+        # A wrong option is "all" to charm-refresh.
+        (
+            refreshing(),
+            seen({1, 2}, pause="sometimes"),
+            "paused",
+            f"Check units >=1, then `juju run postgresql-machine/0 resume-refresh`; {BACK}",
+        ),
+        # A confirmation that only the charm wants.
+        (
+            refreshing(),
+            seen({1, 2}, awaited=0),
+            "paused",
+            f"Check units >=1, then `juju run postgresql-machine/0 resume-refresh`; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen(set(), awaited=2),
+            "paused",
+            f"Check the units, then `juju run postgresql-machine/2 resume-refresh`; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen({2}, units=units({2}, next_unit_allowed=False)),
+            "refreshing",
+            "Wait: unit 2 is being checked; unit 1 follows",
+        ),
+        (
+            refreshing(cluster=known.view(3, changes={2: {"state": "starting"}})),
+            seen({2}, units=units({2}, next_unit_allowed=False)),
+            "refreshing",
+            "Wait: unit 2 is starting; unit 1 follows",
+        ),
+        (
+            refreshing(),
+            seen({2}, failed=frozenset({1})),
+            "paused",
+            "The hook of postgresql-machine/1 fails: see `juju debug-log --include postgresql-machine/1`; " + BACK,
+        ),
+        # Back to what ran before: there is no way back from it.
+        (
+            refreshing(),
+            seen({2}, build=OLD, units=units({0, 1, 2} - {0}, started=False)),
+            "refreshing",
+            "Wait: unit 2 is about to refresh",
+        ),
+        (
+            refreshing(),
+            seen({2}, original=dataclasses.replace(OLD, url="local:postgresql-machine-0")),
+            "paused",
+            "Check units >=2, then `juju run postgresql-machine/1 resume-refresh`;"
+            " to go back, `juju refresh postgresql-machine --path FILE`",
+        ),
+    ],
+)
+def test_states(given: facts.Facts, what: refresh_status.Seen, state: str, following: str) -> None:
+    report = refresh_status.report(given, what)
+    assert (report["state"], report["next"]) == (state, following)
+    assert (report["plan"] is not None) is (state == "idle")
+    assert json.loads(json.dumps(report)) == report
+    assert refresh_table.render(report).splitlines()[-1] == f"Next: {following}"
+
+
+def test_units() -> None:
+    given = refreshing(
+        1,
+        cluster=known.view(3, synchronous={1}, changes={2: {"lag": 4096}}),
+        refresh=facts.RefreshFacts(True, "416", False),
+    )
+    what = seen({1, 2}, failed=frozenset({0}))
+    what = dataclasses.replace(what, units={**what.units, 0: refresh_facts.UnitState("366", OLD.url)})
+    first, second, third = refresh_status.report(given, what)["units"]
+    assert first == {
+        "unit": "postgresql-machine/2",
+        "step": 1,
+        "role": "standby",
+        "lag-bytes": 4096,
+        "snap-revision": "416",
+        "snap-target": "416",
+        "charm-version": "16/1.1.0",
+        "charm-revision": "2",
+        "health": "healthy",
+    }
+    # Of this unit what it knows now, not what it told.
+    assert (second["unit"], second["role"], second["health"]) == (
+        "postgresql-machine/1",
+        "synchronous standby",
+        "being checked",
+    )
+    assert (third["role"], third["snap-revision"], third["charm-version"], third["health"]) == (
+        "primary",
+        "366",
+        "16/1.0.0",
+        "hook failed",
+    )
+
+
+def test_where_the_cluster_does_not_answer_the_units_are_told_all_the_same() -> None:
+    (first, *_) = refresh_status.report(refreshing(cluster=None), seen({2}))["units"]
+    assert (first["role"], first["lag-bytes"], first["snap-revision"], first["health"]) == (
+        None,
+        None,
+        "416",
+        "unknown",
+    )
+    (first, *_) = refresh_status.report(refreshing(cluster=known.view(2)), seen({2}))["units"]
+    assert first["health"] == "not a member"
+    stranger = units({2})
+    stranger[2] = refresh_facts.UnitState(None, "local:postgresql-machine-8")
+    (first, *_) = refresh_status.report(refreshing(), seen({2}, units=stranger))["units"]
+    assert (first["snap-revision"], first["charm-version"], first["charm-revision"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "primary", "switchovers"),
+    [(1, 0, 0), (2, 0, 1), (2, 1, 2), (3, 0, 1), (3, 1, 1), (3, 2, 2), (3, None, None)],
+)
+def test_the_plan(count: int, primary: int | None, switchovers: int | None) -> None:
+    given = known.settled(0, count, primary)
+    plan = refresh_status.report(given, seen(set(), units=units(set(range(count)), count)))["plan"]
+    names = [f"postgresql-machine/{number}" for number in reversed(range(count))]
+    assert plan == {
+        "order": names,
+        "confirm-before": names[1:2],
+        "switchovers": switchovers,
+        "rollback": "juju refresh postgresql-machine --revision 2",
+    }
+
+
+@pytest.mark.parametrize(("pause", "expected"), [("all", [1, 0]), ("first", [1]), ("none", []), ("wrong", [1, 0])])
+def test_the_plan_s_pauses(pause: str, expected: list[int]) -> None:
+    plan = refresh_status.report(IDLE, seen({0, 1, 2}, pause=pause))["plan"]
+    assert plan["confirm-before"] == [f"postgresql-machine/{number}" for number in expected]
+
+
+def entry(started: str, ended: str | None, count: int = 3, new: refresh_facts.Build = NEW) -> refresh_history.Entry:
+    outcome = refresh_history.Outcome.COMPLETED if ended else None
+    return refresh_history.Entry(OLD, new, started, count, ended, outcome)
+
+
+def test_each_refresh_has_the_moments_in_which_its_primary_moved() -> None:
+    history = (
+        entry("2026-03-02T10:00:00+00:00", "2026-03-02T10:02:00+00:00"),
+        entry("2026-03-02T10:02:10+00:00", "2026-03-02T10:04:00+00:00"),
+        entry("2026-03-02T11:00:00+00:00", None),
+    )
+    promotions = (
+        cluster.Promotion("2026-03-01T00:00:00+00:00", 2, known.name(0)),
+        # The highest unit got the charm, and handed over, before the leader got it.
+        cluster.Promotion("2026-03-02T09:59:40+00:00", 3, known.name(2)),
+        cluster.Promotion("2026-03-02T11:01:30.5+01:00", 4, known.name(1)),
+        cluster.Promotion("2026-03-02T10:03:00+00:00", 5, None),
+        cluster.Promotion("2026-03-02T12:00:00+00:00", 6, "stranger"),
+        cluster.Promotion("never", 7, None),
+    )
+    found = refresh_status.report(refreshing(), seen({2}, history=history, promotions=promotions))["history"]
+    assert [[(each["event"], each["unit"]) for each in one["write-affecting"]] for one in found] == [
+        [("new primary, timeline 3", "postgresql-machine/2"), ("new primary, timeline 4", "postgresql-machine/1")],
+        [("new primary, timeline 5", None)],
+        [("new primary, timeline 6", "stranger")],
+    ]
+    assert [one["outcome"] for one in found] == ["completed", "completed", None]
+
+
+def test_a_unit_alone_is_stopped_once() -> None:
+    alone = entry("2026-03-02T10:00:00+00:00", "2026-03-02T10:02:00+00:00", 1)
+    code_only = dataclasses.replace(alone, new=dataclasses.replace(NEW, snap_revision="366"))
+    found = refresh_status.report(IDLE, seen({0, 1, 2}, history=(alone, code_only)))["history"]
+    assert [each["event"] for each in found[0]["write-affecting"]] == ["the only unit was stopped"]
+    assert found[1]["write-affecting"] == []
+
+
+def test_the_table() -> None:
+    history = (entry("2026-03-02T10:00:00+00:00", None),)
+    promotions = (cluster.Promotion("2026-03-02T10:01:00+00:00", 2, known.name(2)),)
+    given = refreshing(cluster=known.view(3, primary=2))
+    what = seen({2}, history=history, promotions=promotions)
+    assert refresh_table.render(refresh_status.report(given, what)) == (
+        "Refresh of postgresql-machine: paused; 1 of 3 units at snap revision 416\n"
+        "charm 16/1.0.0 (revision 1) with PostgreSQL 16.14 to charm 16/1.1.0 (revision 2) with PostgreSQL 16.15\n"
+        "\n"
+        "Unit                  Step  Role                 Lag  Snap        Charm                  Health\n"
+        "postgresql-machine/2  1/3   primary                   416         16/1.1.0 (revision 2)  healthy\n"
+        "postgresql-machine/1  2/3   synchronous standby  0    366 -> 416  16/1.1.0 (revision 2)  healthy\n"
+        "postgresql-machine/0  3/3   synchronous standby  0    366 -> 416  16/1.1.0 (revision 2)  healthy\n"
+        "\n"
+        "Started                    Ended  From                   To                     Outcome    "
+        "  Writes stood still\n"
+        "2026-03-02T10:00:00+00:00         16/1.0.0 (revision 1)  16/1.1.0 (revision 2)  in progress"
+        "  2026-03-02T10:01:00+00:00 new primary, timeline 2 on postgresql-machine/2\n"
+        "\n"
+        f"Next: Check units >=2, then `juju run postgresql-machine/1 resume-refresh`; {BACK}"
+    )
+
+
+def test_the_table_of_the_plan() -> None:
+    what = seen({0, 1, 2}, blockers=(BUSY,), original=NEW)
+    what = dataclasses.replace(what, build=dataclasses.replace(NEW, url="local:postgresql-machine-3"))
+    lines = refresh_table.render(refresh_status.report(known.settled(cluster=None), what)).splitlines()
+    assert "postgresql-machine/2  1/3   unknown  unknown  416   16/1.1.0 (revision 2)  unknown" in lines
+    assert "Order: postgresql-machine/2, postgresql-machine/1, postgresql-machine/0" in lines
+    assert "Waits for resume-refresh before: postgresql-machine/1" in lines
+    assert "Switchovers: unknown" in lines
+    assert "To go back after it: `juju refresh postgresql-machine --path FILE`" in lines
+    assert f"Against it: {BUSY.text}" in lines
+
+
+# On a whole application
+
+
+def report(on: juju.Application, number: int) -> dict[str, typing.Any]:
+    result = on.units[number].act("get-refresh-status", format="json")
+    assert result.failure is None
+    return json.loads(result.results["status"])
+
+
+def test_on_any_unit_through_a_whole_refresh(deployed: Deployed) -> None:
+    on = deployed(3)
+    before = json.dumps([on.databags, on.application_databags])
+    assert report(on, 0)["plan"]["rollback"] == "juju refresh postgresql-machine --revision 1"
+    assert json.dumps([on.databags, on.application_databags]) == before
+    on.refresh(builds.NEW)
+    on.settle()
+    paused = [report(on, number) for number in on.units]
+    assert paused[0] == paused[1] == paused[2]
+    assert (paused[0]["state"], paused[0]["refreshed"], paused[0]["rollback"]) == ("paused", 1, False)
+    assert "`juju run postgresql-machine/1 resume-refresh`" in paused[0]["next"]
+    resume(on, 1)
+    on.settle()
+    done = report(on, 2)
+    assert (done["state"], done["refreshed"], done["plan"]["rollback"]) == (
+        "idle",
+        3,
+        "juju refresh postgresql-machine --revision 2",
+    )
+    (one,) = done["history"]
+    assert (one["outcome"], one["from"]["snap-revision"], one["to"]["snap-revision"]) == ("completed", "366", "416")
+    assert [each["unit"] for each in one["write-affecting"]] == [on.primary.name]
+    assert one["started"] < one["write-affecting"][0]["time"] < one["ended"]
+
+
+def test_what_stands_against_it_is_told_before_and_while_it_does(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.world.raft.database.activity = {"backup_running": True, "prepared_transactions": 1}
+    assert [each["problem"] for each in report(on, 1)["blockers"]] == ["A backup is running", "1 prepared transactions"]
+    on.refresh(builds.NEW)
+    on.settle()
+    for number in on.units:
+        found = report(on, number)
+        assert (found["state"], len(found["blockers"])) == ("checks failed", 2)
+    on.world.raft.database.activity = {}
+    on.update_status()
+    on.settle()
+    assert report(on, 0)["state"] == "paused"
+
+
+def test_an_incompatible_one(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(dataclasses.replace(builds.NEW, workload="17.1"))
+    on.settle()
+    for number in on.units:
+        assert report(on, number)["state"] == "incompatible"
+    assert on.units[2].act("force-refresh-start", **(FORCE | {"check-compatibility": False})).failure is None
+    on.settle()
+    assert report(on, 0)["state"] == "paused"
+
+
+def test_a_rollback(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="all")
+    on.refresh(builds.NEW)
+    on.settle()
+    resume(on, 1)
+    on.settle()
+    on.refresh(dataclasses.replace(builds.OLD))
+    on.settle()
+    found = report(on, 0)
+    assert (found["state"], found["rollback"], found["refreshed"]) == ("paused", True, 2)
+    assert found["next"] == "Check units >=2, then `juju run postgresql-machine/1 resume-refresh`"
+    resume(on, 1)
+    on.settle()
+    assert [each["outcome"] for each in report(on, 0)["history"]] == ["rolled back"]
+
+
+def test_while_no_majority_is_left(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    for number in (1, 2):
+        on.units[number].machine.crash()
+    on.world.advance(60)
+    found = report(on, 0)
+    assert [unit["snap-revision"] for unit in found["units"]] == ["416", "366", "366"]
+    assert found["state"] == "paused"
