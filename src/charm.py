@@ -27,7 +27,6 @@ import refresh_actions
 import refresh_relation
 import refresh_situation
 import statuses
-from snap_refresh import actions as snap_actions
 from snap_refresh import execution as snap_execution
 from snap_refresh import observation as snap_observation
 from workload import machine, paths, snap, watch
@@ -167,12 +166,12 @@ class PostgresqlCharm(ops.CharmBase):
             case "get_refresh_status_action":
                 seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])
                 refresh_actions.get_refresh_status(event, known, seen)
-            case "get_snap_refresh_status_action":
+            case "get_snap_refresh_status_action" | "run_snap_refresh_action":
+                # Each hook would pay for the import.
+                from snap_refresh import actions as snap_actions
+
                 known = self._with_snaps(known, fresh=True)
-                snap_actions.get_status(event, known)
-            case "run_snap_refresh_action":
-                known = self._with_snaps(known, fresh=True)
-                snap_actions.run(event, known, self.workload, self.charm_dir)
+                snap_actions.act(event, known, self.workload, self.charm_dir)
             case _:
                 self._on_refresh_action(event, known)
         # An action of charm-refresh may have stopped the workload: it is started here as in any event.

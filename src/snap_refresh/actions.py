@@ -16,6 +16,14 @@ logger = logging.getLogger(__name__)
 UNKNOWN = "snapd is not known to this unit yet, or does not answer; see `juju status` and `systemctl status snapd`"
 
 
+def act(event: ops.ActionEvent, known: facts.Facts, workload: machine.Workload, directory: pathlib.Path) -> None:
+    """Carry out one of the two."""
+    if event.handle.kind == "run_snap_refresh_action":
+        run(event, known, workload, directory)
+    else:
+        get_status(event, known)
+
+
 def get_status(event: ops.ActionEvent, known: facts.Facts) -> None:
     """What is known of the snaps on this unit, with a fresh answer of the store."""
     seen, decided = known.snap_refresh, decision.decide(known)

@@ -22,7 +22,11 @@ def notes(known: facts.Facts) -> list[str]:
     decided, seen = decision.decide(known), known.snap_refresh
     if decided is None or seen is None:
         return []
-    said = [f"hold of {name} was removed, put back" for name in sorted(seen.remembered.restored)]
+    said = [
+        f"hold of {name} was removed, put back"
+        for name, at in sorted(seen.remembered.restored.items())
+        if seen.now - at < decision.REPORT_RESTORED
+    ]
     if decided.updates:
         said.append(_waiting(decided, seen.now))
     return said
