@@ -57,7 +57,7 @@ def pack(tree: pathlib.Path, version: Version, output: pathlib.Path) -> pathlib.
     """Pack the tree's charm as that version, and return the `.charm` file in the directory `output`.
 
     Raises:
-        subprocess.CalledProcessError: A command failed; its output is on standard error.
+        subprocess.CalledProcessError: A command failed; `stderr` is what it said.
     """
     with tempfile.TemporaryDirectory(prefix="rehearsal-pack-") as temporary:
         copy = pathlib.Path(temporary) / "charm"
@@ -126,7 +126,7 @@ def _run(command: list[str], directory: pathlib.Path, **environment: str) -> str
         command,
         cwd=directory,
         env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=900,
         check=True,

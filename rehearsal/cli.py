@@ -8,14 +8,13 @@ import os
 import pathlib
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
 import jubilant
 import rich.console
 
-from rehearsal import charms, deployment, environment, load, operate, page, progress, rehearse, report
+from rehearsal import charms, commands, deployment, environment, load, operate, page, progress, rehearse, report
 
 TREE = load.TREE
 MODEL = "rehearsal"
@@ -124,20 +123,20 @@ def lab(shown: progress.Progress, *, keep: bool) -> Iterator[None]:
     """
     shown.begin("start the lab")
     try:
-        _lab("up")
+        _lab(shown, "up")
         shown.end()
         yield
     finally:
         if not keep:
             shown.begin("end the lab")
-            _lab("down")
+            _lab(shown, "down")
             shown.end()
 
 
-def _lab(*arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "lab", *arguments], cwd=TREE, stdout=subprocess.DEVNULL, timeout=1800, check=True
-    )
+def _lab(shown: progress.Progress, *arguments: str) -> None:
+    # What is not in the cache is built first, for minutes: whoever looks on is to see that.
+    command = [sys.executable, "-m", "lab", *arguments]
+    commands.run(command, lambda line: shown.say(f"lab: {line}"), directory=TREE, timeout=1800)
 
 
 def diagnose(juju: jubilant.Juju, directory: pathlib.Path) -> None:

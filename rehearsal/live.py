@@ -20,9 +20,11 @@ STYLES = {"active": "green", "error": "bold red", "blocked": "red", "maintenance
 ROLES = {history.State.PRIMARY: "bold cyan", history.State.STANDBY: "blue", history.State.DOWN: "bold red"}
 PHASES = ("serves", "stopped", "refreshed", "rejoining", "done")
 """What a unit comes through in a refresh."""
-AGENT = 84
-"""Columns that the table takes, without what the agents do, which gets the rest."""
-LEAST_AGENT = 14
+COLUMNS = (("Role", 7), ("Snap", 9), ("Step", 9), ("", 8))
+"""The table's columns between the unit and its health, and their widths."""
+PADDING = 3
+ROOM = 44
+"""Columns that health and agent need to be shown side by side."""
 PULSE_SECONDS = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -197,9 +199,15 @@ def _heading(situation: Situation, now: float) -> rich.console.RenderableType:
         heading.add_row(text)
         return heading
     total = len(situation.plan)
-    bar = rich.progress_bar.ProgressBar(total=total, completed=situation.number - 1 + _share(situation), width=24)
+    bar = _bar(situation.number - 1 + _share(situation), total, 24)
     heading.add_row(bar, rich.text.Text(f"{situation.number} of {total}", style="dim"), text)
     return heading
+
+
+def _bar(completed: float, total: float, width: int) -> rich.progress_bar.ProgressBar:
+    return rich.progress_bar.ProgressBar(
+        total=total, completed=completed, width=width, complete_style="cyan", finished_style="green"
+    )
 
 
 def _share(situation: Situation) -> float:
@@ -210,13 +218,14 @@ def _share(situation: Situation) -> float:
 
 def _table(shown: Sequence[Unit], width: int) -> rich.table.Table:
     name = max(len(unit.name) for unit in shown) + 1
-    agent = width - AGENT - name
+    rest = width - sum(least + PADDING for _, least in COLUMNS) - name - 3 * PADDING
+    agent = rest * 2 // 5 if rest >= ROOM else 0
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("Unit", min_width=name, no_wrap=True)
-    for heading, least in (("Role", 7), ("Snap", 9), ("Step", 9), ("", 8)):
+    for heading, least in COLUMNS:
         table.add_column(heading, min_width=least, no_wrap=True)
-    table.add_column("Health", no_wrap=True, overflow="ellipsis")
-    if agent >= LEAST_AGENT:
+    table.add_column("Health", max_width=max(rest - agent, 1), no_wrap=True, overflow="ellipsis")
+    if agent:
         table.add_column("Agent", max_width=agent, no_wrap=True, overflow="ellipsis")
     for unit in shown:
         phase = unit.phase
@@ -226,10 +235,10 @@ def _table(shown: Sequence[Unit], width: int) -> rich.table.Table:
             rich.text.Text(str(unit.role or "-"), ROLES[unit.role] if unit.role else "dim"),
             _revision(unit),
             rich.text.Text("-" if phase is None else PHASES[phase], "green" if done else "yellow" if phase else "dim"),
-            rich.progress_bar.ProgressBar(total=len(PHASES) - 1, completed=phase or 0, width=8),
+            _bar(phase or 0, len(PHASES) - 1, 8),
             _health(unit),
         ]
-        if agent >= LEAST_AGENT:
+        if agent:
             cells.append(rich.text.Text(unit.doing.removeprefix("running "), "dim"))
         table.add_row(*cells)
     return table

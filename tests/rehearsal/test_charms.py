@@ -86,3 +86,26 @@ def test_the_tree_itself_stays_as_it_is(tree: pathlib.Path, tmp_path: pathlib.Pa
         if path.is_file() and ".git" not in path.parts and "__pycache__" not in path.parts
     }
     assert after == before
+
+
+def test_a_variant_differs_in_what_it_pins_and_in_its_version_only(tree: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    packed = charms.pack(tree, charms.pinned(tree), tmp_path / "packed")
+    version = charms.Version("16/1.7.0", "16.15", {"x86_64": "366", "aarch64": "365"})
+    made = charms.variant(packed, version, tmp_path)
+    assert made.name == f"{packed.stem.split('_')[0]}_16-1.7.0.charm"
+    content, before = read(made), read(packed)
+    assert content.keys() == before.keys()
+    changed = {name for name in content if content[name] != before[name]}
+    assert changed == {"snap_revisions.json", "refresh_versions.toml"}
+    versions = tomllib.loads(content["refresh_versions.toml"])
+    assert (versions["charm"], versions["workload"]) == ("16/1.7.0", "16.15")
+    assert versions["snap"]["revisions"] == {"x86_64": "366", "aarch64": "365"}
+    assert json.loads(content["snap_revisions.json"])["track"] == "16"
+
+
+def test_a_failure_to_pack_says_what_charmcraft_said(tree: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    command = tmp_path / "bin" / "charmcraft"
+    command.write_text("#!/bin/sh\necho no such base >&2\nexit 1\n")
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        charms.pack(tree, charms.EARLIER, tmp_path / "out")
+    assert raised.value.stderr == "no such base\n"
