@@ -38,9 +38,7 @@ def test_what_takes_too_long_is_ended(tmp_path: pathlib.Path) -> None:
     assert time.monotonic() - begun < 10
 
 
-def test_what_a_command_leaves_behind_is_not_waited_for(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_command_leaves_behind_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     begun = time.monotonic()
     commands.run(["/bin/sh", "-c", "sleep 12 & echo up >&2"], lambda line: None, directory=tmp_path, timeout=20)
     assert time.monotonic() - begun < 11
