@@ -16,6 +16,7 @@ import charm
 import problems
 import refusal
 import statuses
+from snap_refresh import statuses as snap_statuses
 from tests.fakes import builds
 
 PAGE = builds.REPOSITORY / "docs/reference/statuses.md"
@@ -54,7 +55,8 @@ def functions(module: types.ModuleType) -> collections.abc.Iterator[ast.Function
 
 def own_texts() -> set[str]:
     """What the charm may say."""
-    found = {text for module in (statuses, problems, refusal) for each in functions(module) for text in texts(each)}
+    modules = (statuses, problems, refusal, snap_statuses)
+    found = {text for module in modules for each in functions(module) for text in texts(each)}
     for node in ast.walk(ast.parse(inspect.getsource(charm))):
         if isinstance(node, ast.Assign) and "_note" in ast.unparse(node.targets[0]):
             found |= set(texts(node.value))
@@ -87,7 +89,7 @@ def rows(heading: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("headings", "expected"),
     [
-        (("Units", "Application", "Problems"), own_texts),
+        (("Units", "Application", "Problems", "Snaps"), own_texts),
         (("charm-refresh",), library_texts),
     ],
 )
@@ -100,7 +102,7 @@ def test_the_page_has_each_text_and_no_other(
 
 
 def test_each_has_its_level_its_cause_and_what_to_do() -> None:
-    for heading in ("Units", "Application", "Problems", "charm-refresh"):
+    for heading in ("Units", "Application", "Problems", "Snaps", "charm-refresh"):
         assert rows(heading)
         for text, cells in rows(heading).items():
             assert len(cells) == 3, text
