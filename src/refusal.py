@@ -37,6 +37,6 @@ def reason(
     if build.url in accepted or compatibility.charm_may_follow(original.charm, build.charm):
         return None
     return (
-        f"Charm {compatibility.short(build.charm)} must not follow {compatibility.short(original.charm)}. Go back:"
+        f"Charm {compatibility.short(build.charm)} cannot follow {compatibility.short(original.charm)}. Go back:"
         f" `{refresh_facts.refresh_command(original.url)}`, or force-refresh-start on unit {max({number, *others})}"
     )

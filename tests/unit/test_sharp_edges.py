@@ -157,8 +157,7 @@ def test_2_older_charm_code_changes_nothing_and_says_how_to_go_back(deployed: De
     on.refresh(dataclasses.replace(builds.OLD))
     on.settle()
     text = (
-        "Charm 16/1.0.0 must not follow 16/1.0.1. Go back: `juju refresh --revision 3`,"
-        " or force-refresh-start on unit 2"
+        "Charm 16/1.0.0 cannot follow 16/1.0.1. Go back: `juju refresh --revision 3`, or force-refresh-start on unit 2"
     )
     assert (on.status.name, on.status.message) == ("blocked", text)
     assert {(unit.status.name, unit.message) for unit in on.units.values()} == {("blocked", text)}
