@@ -27,8 +27,8 @@ def leave(workload: machine.Workload, known: facts.Facts) -> None:
 
     Raises SnapOperationError where Patroni cannot be stopped: then nothing is deleted.
     """
-    if known.machine.patroni_running and known.is_primary:
-        _hand_over(workload, known)
+    if known.machine.patroni_running and known.is_primary and _hand_over(workload, known):
+        _await_following(workload, known)
     if known.machine.address is not None and known.passwords is not None:
         _leave_raft(workload.raft(known.passwords.raft), raft.node_address(known.machine.address), known)
     _stop(workload, known)
@@ -36,20 +36,35 @@ def leave(workload: machine.Workload, known: facts.Facts) -> None:
     workload.forget_configuration()
 
 
-def _hand_over(workload: machine.Workload, known: facts.Facts) -> None:
+def _hand_over(workload: machine.Workload, known: facts.Facts) -> bool:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while known.cluster is not None and len(known.cluster.members) > 1 and known.is_primary:
         try:
             switchover.choose_and_hand_over(workload, known, synchronous=planner.is_synchronous(known))
-            return
+            return True
         except switchover.HandOverError as error:
             logger.warning("The primary was not handed over: %s", error)
         if time.monotonic() > deadline:
-            return
+            return False
         time.sleep(POLL_SECONDS)
         view = workload.patroni(known.machine.address or "").cluster()
         known = dataclasses.replace(known, cluster=view)
     # A unit alone: a checkpoint makes its stop short, and Patroni stops PostgreSQL cleanly.
+    return False
+
+
+def _await_following(workload: machine.Workload, known: facts.Facts) -> None:
+    """Wait until this member, no longer the primary, follows the new one.
+
+    Patroni that is cut off from Raft in the midst of it does not end in time, and is killed with its PostgreSQL.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        view = workload.patroni(known.machine.address or "").cluster()
+        member = view.member(known.member_name) if view else None
+        if member is not None and not member.is_primary and member.is_running:
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _leave_raft(nodes: raft.Raft, own: str, known: facts.Facts) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+import types
+import typing
+
 import pytest
 
-from tests.fakes import cluster, juju, units, workload
+import leaving
+from tests.fakes import cluster, juju, known, units, workload
 from tests.unit.conftest import Deployed
-from workload import raft, snap
+from workload import machine, raft, snap
 
 
 def standby(on: juju.Application) -> units.Unit:
@@ -16,6 +21,35 @@ def standby(on: juju.Application) -> units.Unit:
 def is_well(on: juju.Application, count: int) -> None:
     assert on.are_active(), on.summary()
     assert len(on.world.raft.members) == len(on.units) == count
+
+
+def test_a_primary_leaves_raft_only_once_it_follows_the_new_one(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(3)
+    done: list[str] = []
+    execute = workload.Raft._execute
+
+    def note(self: workload.Raft, node: str, command: list[str]) -> object:
+        done.append(command[0])
+        return execute(self, node, command)
+
+    monkeypatch.setattr(workload.Raft, "_execute", note)
+    monkeypatch.setattr(leaving, "_await_following", lambda *_: done.append("follows"))
+    going = on.primary
+    on.remove_unit(going.number)
+    while going.machine.patroni is not None:
+        on.step(going)
+    assert done.index("follows") < done.index("remove")
+
+
+def test_following_is_to_stream_from_another_primary(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = known.view(3, 1, changes={0: {"state": "starting"}})
+    views = iter([None, known.view(3, 0), starting, known.view(3, 1)])
+    asked = types.SimpleNamespace(patroni=lambda _: types.SimpleNamespace(cluster=lambda: next(views)))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    leaving._await_following(typing.cast(machine.Workload, asked), known.settled(0))
+    assert next(views, "all were seen") == "all were seen"
 
 
 @pytest.mark.parametrize("fault", ["refuse", "lost"])
