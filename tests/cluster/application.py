@@ -122,6 +122,18 @@ class Application(deployment.Deployment):
         """Return Juju's number of a unit's machine."""
         return self.units()[unit].machine
 
+    def storage(self, unit: str) -> list[str]:
+        """Return the identifiers of the storage that is attached to a unit."""
+        listed = json.loads(self.juju.cli("storage", "--format", "json"))["storage"]
+        return sorted(name for name, each in listed.items() if unit in each.get("attachments", {}).get("units", {}))
+
+    def data_directory(self, unit: str) -> pathlib.Path:
+        """Return where the data of a unit's PostgreSQL are on this host, also after the unit has gone."""
+        [identifier] = [name for name in self.storage(unit) if name.startswith("data/")]
+        pool = self.lab.settings.storage
+        [found] = pool.glob(f"{self.juju.show_model().model_uuid[-6:]}-{identifier.replace('/', '-')}")
+        return found / "16/main"
+
     def message(self, unit: str | None = None) -> tuple[str, str]:
         """Return the status and its text: a unit's, or the application's."""
         found = self.status().apps[self.application]

@@ -47,7 +47,7 @@ def test_the_commands_of_the_readme_look_inside(three):
 
 def test_the_password_that_the_readme_shows_lets_operator_in_from_another_unit(three):
     secrets, show = _readme("From another unit")
-    identifier = next(line.split()[0] for line in _type(three, secrets).splitlines() if "system-users" in line)
+    [identifier] = [line.split()[0] for line in _type(three, secrets).splitlines() if three.application in line.split()]
     shown = _type(three, show.replace("SECRET-ID", identifier))
     password = re.search(r"operator-password: (\w{32})", shown)
     assert password

@@ -14,11 +14,14 @@ LONGEST_GAP = 15.0
 def test_three_units_serve_and_the_primary_leaves_only_after_another_took_over(three, write, measure):
     primary = three.primary()
     [client, *_] = [unit for unit in three.units() if unit != primary]
+    data = three.data_directory(primary)
     with write(three) as writing:
         writing.move(client)
         begun = time.monotonic()
         three.juju.remove_unit(primary)
         three.await_gone(primary)
+        assert (data / "PG_VERSION").exists()
+        assert not (data / "postmaster.pid").exists(), "PostgreSQL was not stopped cleanly"
         three.settle(2)
         three.await_members()
         writing.await_write()

@@ -19,12 +19,6 @@ def _kept(applied: application.Application) -> dict[str, list[str]]:
     return kept
 
 
-def _storage_of(applied: application.Application, unit: str) -> list[str]:
-    """Return the storage attached to a unit."""
-    listed = json.loads(applied.juju.cli("storage", "--format", "json"))["storage"]
-    return [identifier for identifier, each in listed.items() if unit in each.get("attachments", {}).get("units", {})]
-
-
 def _fingerprint(applied: application.Application, unit: str) -> str:
     """Return what a unit's data storage holds: names, sizes, modes and contents of all files."""
     script = (
@@ -48,7 +42,7 @@ def test_an_application_comes_back_with_the_storage_that_was_kept(empty, write, 
         primary = empty.primary()
     before, recorded = empty.secret(), client.history
     identifier = empty.cluster_status()["cluster-id"]
-    storage = {unit: _storage_of(empty, unit) for unit in empty.units()}
+    storage = {unit: empty.storage(unit) for unit in empty.units()}
     _remove_keeping_storage(empty)
     assert {name: len(kept) for name, kept in _kept(empty).items()} == {"data": 3, "logs": 3, "archive": 3, "temp": 3}
 
@@ -75,7 +69,7 @@ def test_storage_of_another_cluster_is_refused_and_kept(empty, write, tmp_path):
     other.settle(1)
     with write(other) as foreigner:
         foreigner.await_write()
-    recorded, foreign = foreigner.history, _storage_of(other, "other/0")
+    recorded, foreign = foreigner.history, other.storage("other/0")
     other.juju.remove_application("other")
     other.await_gone()
 
@@ -104,7 +98,7 @@ def test_storage_of_another_cluster_is_refused_and_kept(empty, write, tmp_path):
 def test_storage_of_another_major_version_is_refused_and_kept(empty, where):
     empty.create(1)
     empty.settle(1)
-    storage = _storage_of(empty, "pg/0")
+    storage = empty.storage("pg/0")
     machine = empty.hostname("pg/0")
     data = "/var/snap/charmed-postgresql/common/var/lib/postgresql"
     empty.lab.shell(machine, "snap stop charmed-postgresql.patroni")
