@@ -68,6 +68,17 @@ class ClientStore:
         """The controller's name in the client's files."""
         return str(self._load("controllers.yaml").get("current-controller") or DEFAULT_CONTROLLER)
 
+    @property
+    def api_endpoints(self) -> list[str]:
+        """Where the controller's API is, as the controller has written it down; empty if it has not."""
+        described = (self._load("controllers.yaml").get("controllers") or {}).get(self.controller) or {}
+        return list(described.get("api-endpoints") or [])
+
+    @property
+    def account(self) -> dict[str, str]:
+        """The user of the controller's API: `user`, `password`, and so on; empty if there is none."""
+        return dict((self._load("accounts.yaml").get("controllers") or {}).get(self.controller) or {})
+
     def _controller_models(self) -> dict[str, typing.Any]:
         controllers = self._load("models.yaml").get("controllers") or {}
         return dict(controllers.get(self.controller) or {})

@@ -34,6 +34,13 @@ def test_the_controller_tells_where_it_is(api: api_world.ApiLab, controller: typ
     (endpoint,) = api.run(controller.info()).results[0].addresses
     assert endpoint == controller.connection().endpoint
     assert controller.controller_name == "lab"
+    listed = json.loads(api.juju("controllers", "--format", "json"))["controllers"]["lab"]
+    assert (listed["api-endpoints"], listed["uuid"]) == ([endpoint], controller.controller_uuid)
+    shown = json.loads(api.juju("show-controller", "--format", "json"))["lab"]
+    assert shown["details"]["api-endpoints"] == [endpoint]
+    assert "password" not in shown["account"]
+    shown = json.loads(api.juju("show-controller", "--show-password", "--format", "json"))["lab"]
+    assert shown["account"]["password"] == controller.connection().password
 
 
 @pytest.mark.api("Controller.ControllerConfig", "Controller.ControllerVersion")
@@ -49,6 +56,8 @@ def test_the_controller_tells_what_it_is(api: api_world.ApiLab, controller: typi
 def test_there_is_one_cloud(api: api_world.ApiLab, controller: typing.Any) -> None:
     assert api.run(controller.get_cloud()) == "lab"
     assert api.run(controller.cloud("lab")).cloud.auth_types == ["empty"]
+    assert list(json.loads(api.juju("clouds", "--format", "json"))) == ["lab"]
+    assert json.loads(api.juju("credentials", "--format", "json")) == {}
     with pytest.raises(errors.JujuError, match='cloud "moon" not found'):
         api.run(controller.cloud("moon"))
 

@@ -79,7 +79,7 @@ def controllers(invocation: command.Invocation) -> None:
         "user": "admin",
         "access": "superuser",
         "uuid": controller["uuid"],
-        "api-endpoints": controller.get("api-endpoints", []),
+        "api-endpoints": invocation.store.api_endpoints,
         "cloud": controller["cloud"],
         "region": controller["region"],
         "agent-version": controller["version"],
@@ -108,7 +108,7 @@ def _controllers_table(value: dict[str, typing.Any]) -> str:
     usage="[<controller name> ...]",
     scope=None,
     formats=("yaml", "json"),
-    options=(flags.boolean("show-password", usage="Accepted and ignored: there is no password"),),
+    options=(flags.boolean("show-password", usage="Show the password of the controller's user"),),
 )
 def show_controller(invocation: command.Invocation) -> None:
     """Show the lab's one controller."""
@@ -118,11 +118,12 @@ def show_controller(invocation: command.Invocation) -> None:
             raise command.CommandError(f"controller {name} not found")
     found = invocation.client.call("models")
     current = invocation.store.current_model
+    password = invocation.store.account.get("password", "") if invocation.options.on("show-password") else ""
     value = {
         controller["name"]: {
             "details": {
                 "controller-uuid": controller["uuid"],
-                "api-endpoints": controller.get("api-endpoints", []),
+                "api-endpoints": invocation.store.api_endpoints,
                 "cloud": controller["cloud"],
                 "region": controller["region"],
                 "agent-version": controller["version"],
@@ -130,7 +131,11 @@ def show_controller(invocation: command.Invocation) -> None:
             },
             "models": {model["short-name"]: {"model-uuid": model["model-uuid"]} for model in found},
             **({"current-model": f"admin/{current}"} if current else {}),
-            "account": {"user": "admin", "access": "superuser"},
+            "account": {
+                "user": "admin",
+                "access": "superuser",
+                **({"password": password} if password else {}),
+            },
         }
     }
     invocation.show(value)
