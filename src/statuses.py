@@ -13,6 +13,7 @@ from snap_refresh import statuses as snap_statuses
 from workload import cluster
 
 MAXIMUM_LENGTH = 120
+AGAIN = "; tried again at the next event"
 
 
 class Level(enum.Enum):
@@ -56,7 +57,12 @@ def _blocked(known: facts.Facts) -> Status | None:
 def _failed(known: facts.Facts, failure: str | None) -> Status | None:
     if known.machine.snap is None:
         return Status(Level.WAITING, f"{known.machine.snap_error}; see `systemctl status snapd`")
-    return Status(Level.WAITING, f"{failure}; tried again at the next event") if failure else None
+    if failure is None:
+        return None
+    # Where it is too long, the failure is cut, not what happens next.
+    room = MAXIMUM_LENGTH - len(AGAIN)
+    told = failure if len(failure) <= room else f"{failure[: room - 1]}…"
+    return Status(Level.WAITING, told + AGAIN)
 
 
 def _under_way(known: facts.Facts) -> Status | None:

@@ -127,6 +127,8 @@ SERVES = "active"
         (known.settled(leaving=True), "x", ("maintenance", "Leaving the cluster")),
         (known.settled(config=None, config_error="profile: wrong"), "x", ("blocked", "profile: wrong")),
         (known.settled(), "Failed to x: y", ("waiting", "Failed to x: y; tried again at the next event")),
+        (known.settled(), "y" * 89, ("waiting", "y" * 89 + "; tried again at the next event")),
+        (known.settled(), "y" * 90, ("waiting", "y" * 88 + "…; tried again at the next event")),
         (
             known.settled(machine_snap=None, machine_snap_error="snapd does not answer: refused"),
             None,
