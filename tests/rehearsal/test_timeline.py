@@ -26,6 +26,7 @@ def recorded() -> history.History:
             records.Connection(101.0, "10.0.0.1", 1),
             *(records.Write(number, time, time, records.Outcome.ACKNOWLEDGED) for time, number in writes),
             records.Connection(105.0, "10.0.0.2", 2),
+            records.Connection(105.3, "10.0.0.2", 2),
             *reads("10.0.0.1", 101.0, 102.0, True),
             *reads("10.0.0.1", 102.1, 104.0, None, ""),
             *reads("10.0.0.1", 104.5, 106.0, False, "16.15"),
