@@ -9,18 +9,24 @@ import collections.abc
 import typing
 
 
+def _replace(target: object, name: str, replacement: object) -> None:
+    """Put something else in the place of an attribute, which has to be there."""
+    getattr(target, name)
+    setattr(target, name, replacement)
+
+
 def the_snap_is_refreshed_under_a_running_server() -> None:
     """`refresh_snap` does not stop PostgreSQL first."""
     import refresh
 
-    refresh.stop_gracefully = lambda *_: None
+    _replace(refresh, "stop_gracefully", lambda *_: None)
 
 
 def a_primary_is_stopped_without_a_hand_over() -> None:
     """`stop_gracefully` stops whatever runs."""
     import refresh
 
-    refresh.stop_gracefully = lambda workload, _: workload.snap.stop()
+    _replace(refresh, "stop_gracefully", lambda workload, _: workload.snap.stop())
 
 
 def the_primary_is_not_handed_over_before_its_turn() -> None:
@@ -28,29 +34,29 @@ def the_primary_is_not_handed_over_before_its_turn() -> None:
     import planner
     import refresh
 
-    planner.next_unit_hand_over = lambda _: None
-    refresh.first_unit_hands_over = lambda *_, **__: False
+    _replace(planner, "next_unit_hand_over", lambda _: None)
+    _replace(refresh, "first_unit_hands_over", lambda *_, **__: False)
 
 
 def an_unhealthy_unit_allows_the_next_one() -> None:
     """Nobody is ever found unhealthy."""
     import problems
 
-    problems.unhealthy = lambda _: None
+    _replace(problems, "unhealthy", lambda _: None)
 
 
 def nothing_is_checked_before_a_refresh() -> None:
     """The checks before a refresh find nothing."""
     import refresh
 
-    refresh.precheck = lambda *_: []
+    _replace(refresh, "precheck", lambda *_: [])
 
 
 def every_version_is_compatible() -> None:
     """Each version counts as one that may follow."""
     import refresh
 
-    refresh.MachinesRefresh.is_compatible = classmethod(lambda *_, **__: True)
+    _replace(refresh.MachinesRefresh, "is_compatible", classmethod(lambda *_, **__: True))
 
 
 def pauses_are_left_out() -> None:
@@ -65,14 +71,14 @@ def pauses_are_left_out() -> None:
         def __new__(cls, _: object) -> typing.Any:
             return cls.NONE
 
-    charm_refresh._main._PauseAfter = Never
+    _replace(charm_refresh._main, "_PauseAfter", Never)
 
 
 def units_that_join_or_leave_confirm() -> None:
     """The charm's own rule about the order of the units is gone."""
     import confirmation
 
-    confirmation.awaited = lambda *_, **__: None
+    _replace(confirmation, "awaited", lambda *_, **__: None)
 
 
 def a_stopped_unit_is_not_started_again() -> None:
@@ -85,22 +91,22 @@ def a_stopped_unit_is_not_started_again() -> None:
     def without_start(known: typing.Any) -> tuple[typing.Any, ...]:
         return tuple(step for step in plan(known) if step is not Step.START or not known.machine.has_raft_state)
 
-    planner.plan = without_start
+    _replace(planner, "plan", without_start)
 
 
 def a_unit_that_joins_knows_no_partners() -> None:
     """Patroni's configuration names no members, so that each unit founds a cluster of its own."""
     import execution
 
-    execution.partners = lambda *_: frozenset()
+    _replace(execution, "partners", lambda *_: frozenset())
 
 
 def statuses_of_the_refresh_are_not_shown() -> None:
     """What charm-refresh wants to say of the application is left out."""
     import charm_refresh
 
-    charm_refresh.Machines.app_status_higher_priority = property(lambda _: None)
-    charm_refresh.Machines.unit_status_higher_priority = property(lambda _: None)
+    _replace(charm_refresh.Machines, "app_status_higher_priority", property(lambda _: None))
+    _replace(charm_refresh.Machines, "unit_status_higher_priority", property(lambda _: None))
 
 
 def an_update_status_writes_a_databag() -> None:
@@ -117,7 +123,7 @@ def an_update_status_writes_a_databag() -> None:
         if os.environ["JUJU_HOOK_NAME"] == "update-status":
             self.peers.publish("seen", str(leaving.time.monotonic()))
 
-    charm.PostgresqlCharm._reconcile = writing
+    _replace(charm.PostgresqlCharm, "_reconcile", writing)
 
 
 def what_a_failed_snap_has_stopped_stays_stopped() -> None:
@@ -131,7 +137,7 @@ def what_a_failed_snap_has_stopped_stays_stopped() -> None:
         self.workload.snap.refresh(revision)
         library.update_snap_revision()
 
-    refresh.MachinesRefresh._refresh_snap = without_start
+    _replace(refresh.MachinesRefresh, "_refresh_snap", without_start)
 
 
 MUTATIONS: tuple[collections.abc.Callable[[], None], ...] = (

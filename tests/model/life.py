@@ -106,10 +106,11 @@ class Life:
 
     @operation
     def remove_unit(self, place: int) -> None:
-        """Remove a unit, not the last."""
-        if len(self._alive()) > 1:
+        """Remove a unit; not the last that serves, with which the data would go."""
+        unit = self._unit(place)
+        if any(self.rules.serves(each) for each in self._alive() if each.name != unit):
             self.rules.disturbed = True
-            self.simulation.operations.remove_unit(simulation.MODEL, self._unit(place))
+            self.simulation.operations.remove_unit(simulation.MODEL, unit)
 
     @operation
     def refresh(self, revision: int, force_units: bool = False) -> None:

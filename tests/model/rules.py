@@ -95,7 +95,11 @@ class Rules:
         if before is None:
             # A unit that joins is installed by the same way.
             return
-        if self.refresh is None or self._charm_of(unit) != self.refresh.target:
+        if self.refresh is None:
+            return
+        if self._charm_of(unit) != self.refresh.target:
+            # It goes on with what it was told before.
+            self.refresh.refreshed.discard(unit)
             return
         refresh = self.refresh
         refresh.confirmed = refresh.confirmed or path == RESUME
@@ -131,7 +135,7 @@ class Rules:
         if self.refresh is None or self._is_rollback(self.refresh):
             return
         others = [each for each in self._alive() if each.name != unit and self._has_run(each)]
-        behind = [each.name for each in others if not self._serves(each)]
+        behind = [each.name for each in others if not self.serves(each)]
         self._expect(not behind, machine, f"stopped while {', '.join(behind)} does not serve")
 
     def _is_rollback(self, refresh: Refresh) -> bool:
@@ -206,7 +210,8 @@ class Rules:
         machine = self._simulation.machine_of(unit)
         return machine is not None and machine.patroni is not None
 
-    def _serves(self, unit: units.Unit) -> bool:
+    def serves(self, unit: units.Unit) -> bool:
+        """Whether its PostgreSQL is a primary, or streams."""
         machine = self._simulation.machine_of(unit)
         return machine is not None and machine.patroni is not None and machine.patroni.state in ("running", "streaming")
 
