@@ -118,7 +118,11 @@ def _postgresql(settings: MemberSettings, where: paths.Paths) -> dict[str, typin
             **settings.parameters,
         },
         "pg_hba": host_based_authentication(settings.address, settings.peer_addresses),
-        "pg_ident": [f"{USER_MAP} {user} {sql.SUPERUSER}" for user in ("root", paths.OPERATING_SYSTEM_USER)],
+        "pg_ident": [
+            f"{USER_MAP} root {sql.SUPERUSER}",
+            f"{USER_MAP} {paths.OPERATING_SYSTEM_USER} {sql.SUPERUSER}",
+            f"{USER_MAP} {paths.OPERATING_SYSTEM_USER} {REPLICATION_USER}",
+        ],
     }
 
 
@@ -129,7 +133,8 @@ def host_based_authentication(address: str, peer_addresses: collections.abc.Coll
     """
     rules = [
         f"local all {sql.SUPERUSER} peer map={USER_MAP}",
-        f"local replication {REPLICATION_USER} scram-sha-256",
+        # Patroni asks its own PostgreSQL for its timeline so; data of an earlier deployment know another password.
+        f"local replication {REPLICATION_USER} peer map={USER_MAP}",
         f"host all {sql.SUPERUSER} 127.0.0.1/32 scram-sha-256",
     ]
     for host in sorted({address, *peer_addresses}):

@@ -90,7 +90,15 @@ def test_only_units_may_connect_and_each_by_its_own_address(address: str, peers:
     )
     assert [rule for rule in rules if rule.startswith("local")] == [
         "local all operator peer map=operator",
-        "local replication replication scram-sha-256",
+        "local replication replication peer map=operator",
+    ]
+
+
+def test_the_socket_lets_root_in_as_the_administrator_and_the_workload_for_replication_too() -> None:
+    assert configuration.member(settings(), WHERE)["postgresql"]["pg_ident"] == [
+        "operator root operator",
+        "operator _daemon_ operator",
+        "operator _daemon_ replication",
     ]
 
 
