@@ -173,7 +173,7 @@ class Simulation:
             before = now
             if (quiet >= QUIET_SECONDS and not self._retrying) or since_change >= RETRY_QUIET_SECONDS:
                 return
-        raise NotSettled(self.summary())
+        raise NotSettled(f"things still change after {limit} s\n{self.summary()}")
 
     # what can be seen
 
