@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from lab.controller import store as store_module
 
@@ -20,8 +21,9 @@ class Changes:
         store.subscribe(self._changed)
 
     def _changed(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         self._next.set()

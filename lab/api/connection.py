@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import inspect
 import json
 import typing
 
@@ -84,7 +85,7 @@ class Connection:
         facade, handler = registry.find(name, version, method, self._session.model is not None)
         # Go ignores the case of names, and clients write this one both ways.
         given = given | {registry.OBJECT: request.get("id") or request.get("Id")}
-        if asyncio.iscoroutinefunction(handler):
+        if inspect.iscoroutinefunction(handler):
             return await handler(facade(self._session), given)
         return await _in_thread(typing.cast("typing.Callable[..., Json]", handler), facade(self._session), given)
 

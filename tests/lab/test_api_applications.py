@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 import typing
@@ -317,6 +318,11 @@ def test_resources(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, t
     assert (resource["origin"], resource["username"], resource["size"]) == ("upload", "admin", 5)
     with blob.open() as file, pytest.raises(errors.JujuError, match="not found"):
         tiny.attach_resource("none", "none", file)
+    connection, headers, path = model.connection().https_connection()
+    target = f"{path}/applications/tiny/resources/blob"
+    connection.request("PUT", target, b"cut o", headers | {"Content-Sha384": hashlib.sha384(b"cut off").hexdigest()})
+    answer = connection.getresponse()
+    assert (answer.status, "fingerprint of the upload is" in answer.read().decode()) == (400, True)
     announced = [{"name": "blob", "origin": "upload"}]
     (pending,) = api.call(model, "Resources", "AddPendingResources", tag="application-tiny", resources=announced)[
         "pending-ids"
