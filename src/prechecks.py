@@ -86,6 +86,9 @@ def _members(known: facts.Facts, view: cluster.ClusterView) -> collections.abc.I
     members = {known.number_of(member) for member in view.members}
     for number in sorted(known.numbers - members):
         yield Reason(f"Unit {number} is not a member", "wait, or remove that unit")
+    # A unit that is behind on events may take itself for the highest, and refresh beside the one that is.
+    for number in sorted(members - known.numbers - {None}, key=str):
+        yield Reason(f"Unit {number} is a member, but not yet met here", "wait some seconds")
     if len(view.members) > 1 and problems.wants_synchronous(known) and not view.synchronous_standbys:
         yield Reason("No synchronous standby", "wait, or run get-cluster-status")
 

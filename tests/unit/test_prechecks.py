@@ -49,6 +49,7 @@ def test_nothing_stands_against_it_where_all_is_well() -> None:
             "Unit 2 is creating replica; wait until it streams",
         ),
         ({"cluster": known.view(2)}, "Unit 2 is not a member; wait, or remove that unit"),
+        ({"cluster": known.view(4)}, "Unit 3 is a member, but not yet met here; wait some seconds"),
         ({"cluster": known.view(3, synchronous=())}, "No synchronous standby; wait, or run get-cluster-status"),
         (
             {"cluster": known.view(3, synchronous={1}, changes={2: {"lag": None}})},
