@@ -186,7 +186,10 @@ def _against_turn(known: facts.Facts, seen: model.SnapRefresh) -> str | None:
         return None
     if seen.turn in seen.wishes:
         return f"it is the turn of {facts.unit_name(known.application, typing.cast(int, seen.turn))}"
-    return against_cluster(known, seen.now) or "this unit waits for its turn"
+    against = against_cluster(known, seen.now)
+    if against is None and known.is_primary and len(known.numbers) > 1:
+        return "this unit is the primary, whose turn is the last"
+    return against or "this unit waits for its turn"
 
 
 def against_cluster(known: facts.Facts, now: Time | None) -> str | None:

@@ -22,11 +22,8 @@ def notes(known: facts.Facts) -> list[str]:
     decided, seen = decision.decide(known), known.snap_refresh
     if decided is None or seen is None:
         return []
-    said = [
-        f"hold of {name} was removed, put back"
-        for name, at in sorted(seen.remembered.restored.items())
-        if seen.now - at < decision.REPORT_RESTORED
-    ]
+    restored = [name for name, at in seen.remembered.restored.items() if seen.now - at < decision.REPORT_RESTORED]
+    said = [f"holds were removed, put back: {', '.join(sorted(restored))}"] if restored else []
     if decided.updates:
         said.append(_waiting(decided, seen.now))
     return said

@@ -74,6 +74,7 @@ def test_a_unit_alone_proceeds() -> None:
         ({}, {"turn": 2, "wishes": {2: snaps.wish()}}, "it is the turn of postgresql-machine/2"),
         ({}, {"turn": None}, "this unit waits for its turn"),
         ({}, {"turn": 2}, "this unit waits for its turn"),
+        ({"primary": 1}, {"turn": None}, "this unit is the primary, whose turn is the last"),
         ({"refresh": facts.RefreshFacts(in_progress=True)}, {}, "a refresh of the charm is in progress"),
         ({"refresh": None}, {}, "a refresh of the charm is in progress"),
         ({"machine_patroni_running": False}, {}, "the cluster is not healthy: Patroni is not running"),

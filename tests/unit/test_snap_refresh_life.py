@@ -246,9 +246,7 @@ def test_a_hold_that_somebody_removed_is_put_back_and_reported(deployed: Deploye
     wait(on, 0.1)
     assert machine.held
     assert machine.snaps.held("core24")
-    assert on.units[0].message.endswith(
-        "hold of charmed-postgresql was removed, put back; hold of core24 was removed, put back"
-    ), on.summary()
+    assert on.units[0].message.endswith("holds were removed, put back: charmed-postgresql, core24"), on.summary()
     assert sum("hold of" in line and "WARNING" in line for line in on.juju_log) == 2
     wait(on, 25)
     assert "removed" not in on.units[0].message
