@@ -93,7 +93,10 @@ def test_a_full_storage_is_told_and_the_others_serve(empty, write, measure, stor
         begun = time.monotonic()
         empty.lab.shell(machine, f"dd if=/dev/zero of={filler} bs=1M oflag=append conv=notrunc", check=False)
         if storage == "logs":
-            # PostgreSQL cannot go on without room for its write-ahead log.
+            # PostgreSQL cannot go on without room for its write-ahead log, once it has used up the files that it had.
+            query = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'test', 'full')"
+            psql = f'charmed-postgresql.psql -U operator -c "{query}" postgres'
+            empty.lab.shell(machine, f"for each in $(seq 40); do {psql} || break; done", check=False)
             empty.until("another unit is the primary", lambda: empty.primary() not in ("", primary))
             said = empty.await_status("blocked", "Storage full: logs", primary)
             assert said == "Storage full: logs; make room or attach a larger one"
