@@ -42,9 +42,22 @@ class Operator:
         self._revisions: dict[str, str] = {}
 
     def attach(self, client: load.Load) -> None:
-        """Watch the application's client too, and see each unit as that sees it."""
-        self.load = client
-        self.hosts = self.application.addresses()
+        """Watch the application's client too, once it has written, and has read from each unit.
+
+        What is measured before that would be measured without it: on a busy host its processes take seconds to start.
+
+        Raises:
+            RuntimeError: The client has ended by itself.
+            TimeoutError: It has not written and read in time.
+        """
+        hosts = self.application.addresses()
+        limit = time.monotonic() + self.patience
+        while client.history.last_acknowledged is None or not set(hosts.values()) <= client.history.endpoints.keys():
+            client.check()
+            if time.monotonic() > limit:
+                raise TimeoutError(f"the client has not written and read from each unit after {self.patience:g} s")
+            time.sleep(POLL / 10)
+        self.load, self.hosts = client, hosts
 
     def deploy(self, step: report.Step, charm: Charm) -> None:
         """Deploy the application and wait until all its units are active.

@@ -77,8 +77,8 @@ class Rehearsal:
             try:
                 self._follow(plan(old, new, self._options.units), old)
                 client = stack.enter_context(self._client())
-                self._start(client)
                 stack.callback(client.stop)
+                self._start(client)
                 self._write()
                 self._refreshes(old, new)
                 self._write()

@@ -194,6 +194,8 @@ class Client:
     missing: set[int] = dataclasses.field(default_factory=set)
     dies: bool = False
     reading: bool = False
+    hosts: int = 3
+    silent: bool = False
     stopped: bool = False
 
     @property
@@ -209,11 +211,13 @@ class Client:
     def check(self) -> None:
         if self.dies:
             raise RuntimeError("the writer ended by itself: no memory")
+        if self.silent:
+            return
         now = time.monotonic()
         sequence = len(self.recorded.writes) + 1
         self.recorded.add(records.Write(sequence, now, now, records.Outcome.ACKNOWLEDGED))
         if self.reading:
-            for n in (1, 2, 3):
+            for n in range(1, self.hosts + 1):
                 self.recorded.add(records.Read(f"10.0.0.{n}", now, now, n == 1, "16.14"))
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ class Stage:
 
     def __init__(self, units: int) -> None:
         self.application = simulated_juju.Application()
-        self.client = simulated_juju.Client()
+        self.client = simulated_juju.Client(hosts=units)
         self.output = io.StringIO()
         self.options = rehearse.Options(units=units, undisturbed=0.05, patience=2)
 
@@ -117,12 +117,21 @@ def test_a_writer_that_ends_by_itself_is_a_failure() -> None:
     assert "not one write was acknowledged" in problems
 
 
+def test_nothing_is_measured_before_the_client_has_written() -> None:
+    stage = Stage(3)
+    stage.client.silent = True
+    problems = stage.run().problems
+    assert "the client has not written and read from each unit after 2 s" in problems[0]
+    assert "refresh new.charm" not in stage.application.actions
+    assert stage.client.stopped
+
+
 def test_a_write_that_a_standby_lacks_is_lost_in_its_step() -> None:
     stage = Stage(3)
-    stage.client.missing = {1}
+    stage.client.missing = {2}  # the first is written before the first step
     result = stage.run()
     assert [row.lost for row in result.rows] == [None, 1, 0, 0, 0, 0, None]
-    assert result.problems == [f"10.0.0.{n} lacks 1 acknowledged writes: 1" for n in (2, 3)]
+    assert result.problems == [f"10.0.0.{n} lacks 1 acknowledged writes: 2" for n in (2, 3)]
 
 
 def test_a_refused_resumption_is_tried_again() -> None:
