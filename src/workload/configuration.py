@@ -155,6 +155,9 @@ def dynamic(synchronous_node_count: int) -> dict[str, typing.Any]:
         "ttl": TTL_SECONDS,
         "loop_wait": LOOP_WAIT_SECONDS,
         "retry_timeout": RETRY_TIMEOUT_SECONDS,
+        # A primary that has crashed gives way to a standby that can take over. One that may start again instead, as by
+        # default, crashes again and again where its storage is full, and nobody serves.
+        "primary_start_timeout": 0,
         # A standby in synchronous mode takes over only if it has every acknowledged transaction.
         "maximum_lag_on_failover": MEBIBYTE,
         "check_timeline": True,

@@ -136,6 +136,8 @@ def test_the_shared_part_is_safe(count: int) -> None:
     assert content["synchronous_node_count"] == max(count, 1)
     # Patroni refuses less.
     assert content["ttl"] >= content["loop_wait"] + 2 * content["retry_timeout"]
+    # A primary that crashes again and again must not keep its lock.
+    assert content["primary_start_timeout"] == 0
     assert content["postgresql"]["use_pg_rewind"] is True
     # Data are never thrown away by themselves.
     assert content["postgresql"]["remove_data_directory_on_rewind_failure"] is False
