@@ -78,7 +78,11 @@ def test_a_unit_alone_proceeds() -> None:
         ({"refresh": facts.RefreshFacts(in_progress=True)}, {}, "a refresh of the charm is in progress"),
         ({"refresh": None}, {}, "a refresh of the charm is in progress"),
         ({"machine_patroni_running": False}, {}, "the cluster is not healthy: Patroni is not running"),
-        ({"cluster": known.view(3, primary=None)}, {}, "the cluster is not healthy: The cluster has no primary"),
+        (
+            {"cluster": known.view(3, primary=None)},
+            {},
+            "the cluster is not healthy: The cluster has no primary; see the action get-cluster-status",
+        ),
         ({"cluster": known.view(3, paused=True)}, {}, "Patroni is paused"),
         ({"cluster": known.view(3, switchover_scheduled=True)}, {}, "a switchover is scheduled"),
         ({"config": None}, {}, "the configuration is not right"),
@@ -177,6 +181,26 @@ def test_in_trouble_only_those_past_their_limit_get_a_turn() -> None:
     assert decision.next_turn(observed, decided) == 2
 
 
+def granted(wishes: dict[int, model.Wish], view: cluster.ClusterView) -> int | None:
+    """The turn that a leader without updates of its own records."""
+    observed = snaps.facts_of(snaps.seen(wishes=wishes), cluster=view)
+    decided = decision.decide(observed)
+    assert decided is not None
+    return decision.next_turn(observed, decided)
+
+
+def test_past_all_limits_the_primary_is_still_the_last() -> None:
+    long_over = snaps.wish(until=NOW - HOUR)
+    assert granted({0: long_over, 2: long_over}, known.view(3, 2)) == 0
+    assert granted({2: long_over}, known.view(3, 2)) == 2
+
+
+def test_a_primary_at_its_limit_lets_replicas_reach_theirs() -> None:
+    just_over = snaps.wish(since=NOW - 48 * HOUR, until=NOW)
+    assert granted({0: just_over, 2: snaps.wish()}, known.view(3, 0, paused=True)) is None
+    assert granted({0: just_over}, known.view(3, 0, paused=True)) == 0
+
+
 def test_only_the_leader_records_turns_and_each_unit_publishes_its_wish() -> None:
     about = snaps.seen(UPDATE)
     wish = snaps.wish(since=NOW).text()
@@ -216,6 +240,27 @@ def test_notes(hours: int, text: str) -> None:
     gating = {"core24": {model.WORKLOAD: {"first-held": first, "hold-until": snaps.UNTIL.isoformat()}}}
     about = snaps.seen(UPDATE, now=NOW + hours * HOUR, remembered={"gating": gating})
     assert statuses.notes(snaps.facts_of(about)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("revision", "version", "told"),
+    [("420", "16.16", True), ("300", "16.9", False), ("420", "14.20", False), ("x3", "16.16", False)],
+)
+def test_what_supersedes_the_pinned_revision(revision: str, version: str, told: bool) -> None:
+    update = affected.Candidate(model.WORKLOAD, revision, version)
+    found = decision.superseded(snaps.facts_of(snaps.seen(update)))
+    assert (found == update) is told
+    assert told or found is None
+
+
+def test_a_hold_that_the_charm_did_not_set_is_the_administrators() -> None:
+    about = snaps.seen(UPDATE, turn=1)
+    assert decision.administrator(about) == {}
+    foreign = dataclasses.replace(about, holds=about.holds | {"core24": snaps.UNTIL + HOUR})
+    assert decision.administrator(foreign) == {"core24": snaps.UNTIL + HOUR}
+    found = decide(foreign)
+    assert (found.verdict, found.refresh) == (Verdict.NOTHING, ())
+    assert "core24" not in found.holds
 
 
 updates = strategies.lists(strategies.sampled_from((UPDATE, affected.Candidate("snapd", "2"))), unique=True)
