@@ -88,7 +88,7 @@ def test_a_full_storage_is_told_and_the_others_serve(empty, write, measure, stor
         filler = f"{where[storage]}/filler"
         free = int(empty.lab.shell(machine, f"stat -f -c '%a %S' {where[storage]}").split()[0]) * 4096
         empty.lab.shell(machine, f"fallocate -l {free - 100 * 2**20} {filler}")
-        empty.juju.config(empty.application, {"synchronous-node-count": "majority"})
+        empty.juju.model_config({"update-status-hook-interval": "10s"})
         assert "storage nearly full: " + storage in empty.await_status("active", "nearly full", primary)
         begun = time.monotonic()
         empty.lab.shell(machine, f"dd if=/dev/zero of={filler} bs=1M oflag=append conv=notrunc", check=False)
@@ -111,9 +111,9 @@ def test_clocks_that_differ_are_told(three, write):
     machine = three.hostname(skewed)
     common = "/var/snap/charmed-postgresql/common"
     drop_in = "/etc/systemd/system/snap.charmed-postgresql.patroni.service.d/clock.conf"
-    version = (
-        three.lab.shell(machine, "ls -d /snap/charmed-postgresql/current/usr/bin/python3.*").split("/")[-1].strip()
-    )
+    python = three.lab.run(machine, "readlink", "-f", "/snap/core24/current/usr/bin/python3")
+    version = python.strip().rpartition("/")[2]
+    assert version.startswith("python3."), version
     # The kernel's clock is everybody's: this Patroni, whose answers carry its time, is made to see another one.
     script = f"""set -e
         directory={common}/clock/lib/{version}/site-packages
