@@ -17,7 +17,8 @@ import yaml
 from juju import controller, errors
 from juju.client import connection
 
-from lab.api import certificate, client_files, registry
+from lab.api import certificate, client_files, parameters, registry
+from lab.controller import operations_common
 
 
 def controllers(api: api_world.ApiLab) -> dict[str, typing.Any]:
@@ -167,12 +168,14 @@ def test_the_certificate_satisfies_strict_verifiers(api: api_world.ApiLab) -> No
         assert safe.version() == "TLSv1.3"
 
 
-def test_a_controller_that_starts_anew_is_found_where_it_was(tmp_path: pathlib.Path) -> None:
+def test_a_controller_that_starts_anew_is_found_where_it_was(api: api_world.ApiLab, tmp_path: pathlib.Path) -> None:
+    """Also where another lab has the usual port, as the one that tests share has it or somebody else."""
     lab = api_world.ApiLab(tmp_path / "lab")
     lab.start()
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("JUJU_DATA", str(lab.data))
+            assert controllers(lab)["api-endpoints"] not in (["127.0.0.1:17070"], controllers(api)["api-endpoints"])
             files = {path.name: path.read_text() for path in lab.data.glob("*.yaml")}
             model = lab.add_model("kept")
             lab.kill()
@@ -208,6 +211,16 @@ def test_in_an_outage_clients_find_the_controller_gone(api: api_world.ApiLab) ->
         api.rpc("fault_outage", on=False)
     api.run(found.disconnect())
     api.run(api.connect().disconnect())
+
+
+def test_names_of_parameters_match_in_any_case() -> None:
+    for given in ("CharmName", "charmname", "CHARMNAME"):
+        assert parameters.pick({given: "x"}, "CharmName") == "x"
+        assert parameters.pick({given: None}, "CharmName", "default") == "default"
+    with pytest.raises(operations_common.OperationError, match='parameter "name" is None: a text is wanted'):
+        parameters.text({}, "name")
+    with pytest.raises(operations_common.OperationError, match="a list is wanted"):
+        parameters.items({"units": {}}, "units")
 
 
 def test_requests_of_one_connection_do_not_wait_for_each_other(api: api_world.ApiLab) -> None:

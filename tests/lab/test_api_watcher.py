@@ -182,6 +182,29 @@ def test_a_look_is_of_one_state(watched: Watched) -> None:
         writer.join()
 
 
+def test_nobody_writes_while_a_watcher_looks(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = watched.world
+    world.deploy(num_units=2)
+    watched.told()
+    describe, writers = deltas.describe, list[threading.Thread]()
+
+    def disturbed(scope: views_lookup.Scope, entity: deltas.Entity) -> typing.Any:
+        """Describes an entity after somebody else had time to write another."""
+        if not writers:
+            writers.append(threading.Thread(target=set_message, args=(world, tags.unit("tiny/1"), "late")))
+            writers[0].start()
+            writers[0].join(0.5)
+        return describe(scope, entity)
+
+    monkeypatch.setattr(deltas, "describe", disturbed)
+    for unit in ("tiny/0", "tiny/1"):
+        set_message(world, tags.unit(unit), "early")
+    messages = [entity["workload-status"]["message"] for kind, _, entity in watched.watcher.next() if kind == "unit"]
+    writers[0].join()
+    assert messages == ["early", "early"]
+    assert [entity["name"] for kind, _, entity in watched.watcher.next() if kind == "unit"] == ["tiny/1"]
+
+
 def set_message(world: engine_world.World, entity: str, message: str) -> None:
     statuses.set_status(world.store, world.clock.now(), world.model, entity, "active", message)
 
