@@ -45,7 +45,7 @@ class ApiLab:
         self.state = state
         self.data = state / "juju"
         self.runner = asyncio.Runner()
-        # python-libjuju leaves futures whose errors nobody asks for. Their finalizers would print these with tracebacks;
+        # python-libjuju leaves futures whose errors nobody asks for. Their finalizers print these with tracebacks;
         # where that happens amid a compilation, Python 3.11 dies of "AST constructor recursion depth mismatch".
         self.runner.get_loop().set_exception_handler(lambda _loop, _context: None)
         self.process: subprocess.Popen[bytes] | None = None
