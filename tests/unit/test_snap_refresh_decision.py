@@ -256,7 +256,7 @@ def test_what_supersedes_the_pinned_revision(revision: str, version: str, told: 
 def test_a_hold_that_the_charm_did_not_set_is_the_administrators() -> None:
     about = snaps.seen(UPDATE, turn=1)
     assert decision.administrator(about) == {}
-    foreign = dataclasses.replace(about, holds=about.holds | {"core24": snaps.UNTIL + HOUR})
+    foreign = dataclasses.replace(about, holds={**about.holds, "core24": snaps.UNTIL + HOUR})
     assert decision.administrator(foreign) == {"core24": snaps.UNTIL + HOUR}
     found = decide(foreign)
     assert (found.verdict, found.refresh) == (Verdict.NOTHING, ())
