@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import time
 
+import draining
 import facts
 import planner
 import switchover
@@ -29,6 +30,8 @@ def leave(workload: machine.Workload, known: facts.Facts) -> None:
     """
     if known.machine.patroni_running and known.is_primary and _hand_over(workload, known):
         _await_following(workload, known)
+    if known.machine.patroni_running:
+        draining.drain(workload, known)
     if known.machine.address is not None and known.passwords is not None:
         _leave_raft(workload.raft(known.passwords.raft), raft.node_address(known.machine.address), known)
     _stop(workload, known)

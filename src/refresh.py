@@ -13,6 +13,7 @@ import charm_refresh
 import ops
 
 import compatibility
+import draining
 import facts
 import handover
 import planner
@@ -211,6 +212,8 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
             workload.sql().checkpoint()
         except sql.SqlError as error:
             logger.warning("No checkpoint before the stop: %s", error)
+    else:
+        draining.drain(workload, known)
     workload.snap.stop()
 
 

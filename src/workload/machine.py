@@ -112,6 +112,12 @@ class Workload:
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
         files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
 
+    def renounce_synchronous(self) -> None:
+        """Have Patroni's configuration say that this member is no synchronous standby, until it is written anew."""
+        content = yaml.load(self.configuration_text(), Loader=_LOADER)  # noqa: S506  a safe loader
+        content["tags"] = {**content.get("tags", {}), "nosync": True}
+        self.restore_configuration(yaml.dump(content, Dumper=_DUMPER, sort_keys=False))
+
     def configured(self) -> Configured:
         """What Patroni's configuration on disk says of Raft; empty where there is none."""
         try:

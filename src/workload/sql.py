@@ -117,6 +117,12 @@ class Sql:
         with self._cursor(autocommit=True, timeout_milliseconds=CHECKPOINT_TIMEOUT_MILLISECONDS) as cursor:
             cursor.execute("CHECKPOINT")
 
+    def synchronous_standbys(self) -> frozenset[str]:
+        """Names of the members that each commit waits for. Only the primary can tell. Raises SqlError."""
+        with self._cursor() as cursor:
+            cursor.execute("SELECT application_name FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')")
+            return frozenset(str(name) for (name,) in cursor.fetchall())
+
     def activity(self) -> Activity:
         """What goes on. Raises SqlError."""
         with self._cursor() as cursor:

@@ -89,6 +89,11 @@ class Process:
         """Whether it is a standby that streams."""
         return not self.is_leader and self.state == "streaming"
 
+    @property
+    def renounces_synchronous(self) -> bool:
+        """Whether it has the tag nosync."""
+        return bool(self.settings.get("tags", {}).get("nosync"))
+
     def others_stream(self) -> bool:
         """Whether another member could take over."""
         return self.raft is not None and any(each.streams for each in self.raft.alive())
@@ -301,7 +306,7 @@ class RaftCluster:
         if not self.synchronous_mode or self.configuration is None:
             self.synchronous = set()
             return
-        streaming = [each.name for each in self.alive() if each.streams]
+        streaming = [each.name for each in self.alive() if each.streams and not each.renounces_synchronous]
         kept = [name for name in streaming if name in self.synchronous]
         others = [name for name in streaming if name not in self.synchronous]
         chosen = (kept + others)[: int(self.configuration.get("synchronous_node_count", 1))]

@@ -12,6 +12,7 @@ from unittest import mock
 import charm_._main as charm_library
 
 import charm
+import draining
 import hook_tool_cache
 import leaving
 import refresh
@@ -65,6 +66,7 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             mock.patch.object(files, "free_bytes", free_bytes),
             mock.patch.object(watch, "ROOT", owner),
             mock.patch.object(watch, "systemd", _Systemd(machine)),
+            mock.patch.object(draining, "time", time),
             mock.patch.object(leaving, "time", time),
             mock.patch.object(refresh, "time", time),
             mock.patch.object(refresh_situation, "time", time),

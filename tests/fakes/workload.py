@@ -154,6 +154,14 @@ class Sql(sql.Sql):
     def checkpoint(self) -> None:
         self._database().checkpoints += 1
 
+    def synchronous_standbys(self) -> frozenset[str]:
+        self._database()
+        found = self._machine.world.at(self._address) if self._address else self._machine
+        assert found is not None
+        assert found.patroni is not None
+        assert found.patroni.raft is not None
+        return frozenset(found.patroni.raft.synchronous)
+
     def activity(self) -> sql.Activity:
         idle: dict[str, typing.Any] = {
             "longest_transaction_seconds": 0.0,

@@ -236,6 +236,34 @@ def test_a_backup_that_runs(server: Server) -> None:
         thread.join()
 
 
+def test_who_is_waited_for(server: Server) -> None:
+    assert server.sql().synchronous_standbys() == frozenset()
+    target = server.directory / "received"
+    target.mkdir()
+    receiver = str(server.binaries / "pg_receivewal")
+    connection = f"host={server.directory} port={server.port} user=operator application_name=pg-1"
+    environment = {"LD_LIBRARY_PATH": str(server.binaries.parent / "lib")}
+    with subprocess.Popen(
+        [receiver, "-d", connection, "-D", str(target), "--synchronous"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            _becomes(server, {"pg-1"}, """ALTER SYSTEM SET synchronous_standby_names = '"pg-1"'""")
+            _becomes(server, set(), "ALTER SYSTEM RESET synchronous_standby_names")
+        finally:
+            process.kill()
+
+
+def _becomes(server: Server, names: set[str], change: str) -> None:
+    server.query(change)
+    server.query("SELECT pg_reload_conf()")
+    until = time.monotonic() + 20
+    while server.sql().synchronous_standbys() != names:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_archiving_that_fails(server: Server) -> None:
     try:
         server.query("ALTER SYSTEM SET archive_command = '/bin/false'")

@@ -1,0 +1,108 @@
+"""A standby is no synchronous one any more when it stops: commits never wait for a unit that is being refreshed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import types
+import typing
+
+import pytest
+
+import draining
+from tests.fakes import builds, known, units, workload, world
+from tests.unit.conftest import Deployed
+from workload import files, machine, paths, patroni, sql
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Each member that is stopped by the charm, and whether the primary's commits waited for it then."""
+    seen: list[tuple[str, bool]] = []
+    stop = world.Machine.stop
+
+    def note(self: world.Machine, disable: bool = False) -> None:
+        process = self.patroni
+        if process is not None and process.raft is not None:
+            seen.append((process.name, process.name in process.raft.synchronous))
+        stop(self, disable)
+
+    monkeypatch.setattr(world.Machine, "stop", note)
+    return seen
+
+
+def renounces(unit: units.Unit) -> bool:
+    return unit.machine.patroni is not None and unit.machine.patroni.renounces_synchronous
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_each_unit_is_drained_before_it_is_stopped_and_takes_part_again(
+    deployed: Deployed, stops: list[tuple[str, bool]], count: int
+) -> None:
+    on = deployed(count)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert len(stops) == count
+    assert not any(waited for _, waited in stops), stops
+    assert not any(renounces(unit) for unit in on.units.values())
+    assert len(on.world.raft.synchronous) == count - 1
+
+
+def test_a_standby_that_leaves_is_drained(deployed: Deployed, stops: list[tuple[str, bool]]) -> None:
+    on = deployed(3)
+    going = next(unit for unit in on.units.values() if unit is not on.primary)
+    on.remove_unit(going.number)
+    on.settle()
+    assert stops == [(f"{builds.APPLICATION}-{going.number}", False)]
+
+
+@pytest.mark.parametrize("fault", ["patroni", "sql", "slow"])
+def test_it_is_only_a_hint(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(
+        draining,
+        "time",
+        types.SimpleNamespace(
+            monotonic=lambda: clock.now, sleep=lambda seconds: setattr(clock, "now", clock.now + seconds)
+        ),
+    )
+    facts = known.settled(1, primary=0)
+
+    class Faulty(machine.Workload):
+        def renounce_synchronous(self) -> None:
+            pass
+
+        def patroni(self, address: str, password: str | None = None) -> patroni.Client:
+            client = patroni.Client(address, password)
+            client.reload = lambda: None if fault != "patroni" else _raise(patroni.PatroniError("refused"))
+            return client
+
+        def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
+            database = sql.Sql(pathlib.Path(), address, password)
+            names = frozenset({facts.member_name})
+            database.synchronous_standbys = lambda: names if fault != "sql" else _raise(sql.SqlError("refused"))
+            return database
+
+    draining.drain(Faulty(paths.Paths(pathlib.Path("/nowhere"))), facts)
+    assert clock.now <= draining.PATIENCE_SECONDS + 1
+
+
+def _raise(error: Exception) -> typing.Any:
+    raise error
+
+
+def test_the_configuration_keeps_all_else(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = files.Owner(os.getuid(), os.getgid())
+    monkeypatch.setattr(files.Owner, "named", staticmethod(lambda _: owner))
+    on = deployed(2)
+    unit = next(unit for unit in on.units.values() if unit is not on.primary)
+    process = unit.machine.patroni
+    assert process is not None
+    before = dict(process.settings)
+    workload.Workload(unit.machine).renounce_synchronous()
+    process.reload()
+    tags = {**before.get("tags", {}), "nosync": True}
+    assert process.settings == before | {"tags": tags}
