@@ -134,7 +134,7 @@ class ApiLab:
     def deploy(self, found: typing.Any, charm: pathlib.Path, name: str = "tiny", **arguments: typing.Any) -> typing.Any:
         """Deploy a charm and wait until all of it is idle."""
         deployed = self.run(found.deploy(str(charm), application_name=name, **arguments))
-        self.idle(found)
+        self.idle(found, apps=[name])
         return deployed
 
     def idle(self, found: typing.Any, **arguments: typing.Any) -> None:

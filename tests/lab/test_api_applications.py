@@ -360,7 +360,7 @@ def test_relations(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, c
     api.until(model, lambda: again.dead)
     code, _ = api.refusal(model, "Application", "DestroyRelation", endpoints=["tiny:web", "other:backend"])
     assert code == "not found"
-    api.run(other.destroy(destroy_storage=True))
+    api.run(model.remove_application("other", block_until_done=True, destroy_storage=True))
 
 
 # Removal

@@ -92,6 +92,8 @@ def run(api: api_world.ApiLab, suite: pathlib.Path, **variables: str) -> subproc
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "JUJU_"))}
     environment |= {"JUJU_DATA": str(api.data), "PATH": path, "SUITE_CHARM": str(charm), **variables}
     options = ["--asyncio-mode", "auto", "--destructive-mode", "--crash-dump", "never", "-p", "no:cacheprovider"]
+    # Neither parses sources at the end: see `api_world.ApiLab` on Python 3.11 and python-libjuju's futures.
+    options += ["--tb", "native", "-p", "no:hypothesispytest"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "--rootdir", str(suite), *options, str(suite)],
         cwd=suite,

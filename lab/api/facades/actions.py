@@ -23,7 +23,8 @@ class Action(registry.Facade, name="Action", version=7):
             }
             for action in parameters.items(given, "actions")
         ]
-        return self._enqueued(self.operations.run_actions(self.model, wanted))
+        with self.store.transaction():  # what is told is what was enqueued: no agent has begun with it
+            return self._enqueued(self.operations.run_actions(self.model, wanted))
 
     @registry.call("Run")
     def run(self, given: Json) -> Json:
@@ -43,8 +44,9 @@ class Action(registry.Facade, name="Action", version=7):
     def _run(self, given: Json, **where: typing.Any) -> Json:
         timeout = parameters.seconds(parameters.pick(given, "timeout"))
         command, parallel = parameters.text(given, "commands"), bool(parameters.pick(given, "parallel", False))
-        done = self.operations.exec(self.model, command, parallel=parallel, timeout=timeout, **where)
-        return self._enqueued(done)
+        with self.store.transaction():
+            done = self.operations.exec(self.model, command, parallel=parallel, timeout=timeout, **where)
+            return self._enqueued(done)
 
     def _enqueued(self, done: Json) -> Json:
         return {
