@@ -206,6 +206,7 @@ def _client_calls(facade: str, version: int) -> set[str]:
     """The requests that python-libjuju can make of a facade; none where it has no code for that version."""
     import importlib
 
+    importlib.import_module("juju.client.client")  # it adds its own calls to some
     module: types.ModuleType = importlib.import_module(f"juju.client._client{version}")
     found = getattr(module, f"{facade}Facade", None)
     methods = inspect.getmembers(found, inspect.iscoroutinefunction) if found else []

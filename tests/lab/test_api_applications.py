@@ -340,7 +340,7 @@ def test_resources(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, t
 
 @pytest.mark.api("Application.AddRelation", "Application.DestroyRelation")
 def test_relations(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, charm: pathlib.Path) -> None:
-    other = api.deploy(model, charm, "other")
+    api.deploy(model, charm, "other")
     relation = api.run(model.integrate("tiny:web", "other:backend"))
     assert (relation.requires.application_name, relation.provides.name) == ("other", "web")
     shown = status(api)["applications"]["tiny"]["relations"]["web"]
