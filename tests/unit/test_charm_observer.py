@@ -221,7 +221,7 @@ def test_an_event_for_each_change_and_none_without(monkeypatch: pytest.MonkeyPat
 
 def test_a_burst_of_changes_is_one_event(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
     watched = Timeline(monkeypatch, 100)
-    watched.digests |= {50.0: "b", 50.5: "c", 51.0: "d"}
+    watched.digests |= {50.0: "b", 50.2: "c", 50.4: "d"}
     watched.watch(settings)
     assert len(watched.events) == 2
 
