@@ -126,6 +126,7 @@ def test_clocks_that_differ_are_told(three, write):
         three.lab.shell(machine, script)
         three.settle(3)
         three.action("pg/leader", "switchover", candidate=skewed)
+        three.juju.model_config({"update-status-hook-interval": "10s"})
         try:
             for unit in three.units():
                 if unit != skewed:
@@ -138,6 +139,7 @@ def test_clocks_that_differ_are_told(three, write):
             )
         three.settle(3)
         three.until("all clocks agree", lambda: all("Clock" not in three.message(unit)[1] for unit in three.units()))
+        three.juju.model_config(reset="update-status-hook-interval")
 
 
 def test_a_unit_that_is_left_alone_says_what_is_missing_and_serves_when_the_others_are_back(three, write, measure):
