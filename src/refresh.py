@@ -201,6 +201,11 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
 
     Raises HandOverError, with nothing stopped, where other members run and none of them can take over without loss.
     """
+    if not known.is_primary:
+        draining.drain(workload, known)
+        # That takes seconds, in which a failover may have made it the primary.
+        view = workload.patroni(known.machine.address).cluster() if known.machine.address else None
+        known = dataclasses.replace(known, cluster=view or known.cluster)
     others = [member for member in known.cluster.members if member.name != known.member_name] if known.cluster else []
     if known.is_primary and any(member.is_running for member in others):
         candidate = _successor(known)
@@ -212,8 +217,6 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
             workload.sql().checkpoint()
         except sql.SqlError as error:
             logger.warning("No checkpoint before the stop: %s", error)
-    else:
-        draining.drain(workload, known)
     workload.snap.stop()
 
 

@@ -22,6 +22,7 @@ _COMMON: dict[str, typing.Any] = {
     "print_blob": False,
 }
 hypothesis.settings.register_profile("model", max_examples=50, stateful_step_count=30, derandomize=True, **_COMMON)
+hypothesis.settings.register_profile("model-small", max_examples=8, stateful_step_count=8, derandomize=True, **_COMMON)
 hypothesis.settings.register_profile("model-nightly", max_examples=1000, stateful_step_count=50, **_COMMON)
 PROFILE = hypothesis.settings.get_profile(os.environ.get("MODEL_PROFILE", "model"))
 
