@@ -57,7 +57,7 @@ pack: lab-host  ## Pack the charm as it stands into the current directory.
 # --- Checks
 
 .PHONY: test
-test: lint unit model lab cluster-quick  ## Run all checks.
+test: lint unit model-small lab cluster-quick  ## Run all checks.
 
 .PHONY: lint
 lint: $(TEST_TOOLS) lab-host  ## Run the linters and the type checker.
@@ -80,6 +80,10 @@ unit: $(TEST_TOOLS)  ## Run the charm's unit tests, with branch coverage of src.
 .PHONY: model
 model: $(TEST_TOOLS)  ## Run the model tests: the packed charm's dispatch in root-less machines.
 	$(BIN)/pytest tests/model --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: model-small
+model-small: $(TEST_TOOLS)  ## The same with few and short random lives; `make test` runs this.
+	MODEL_PROFILE=model-small $(BIN)/pytest tests/model --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: model-nightly
 model-nightly: $(TEST_TOOLS)  ## Play a thousand random lives of fifty steps: about an hour.
