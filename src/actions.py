@@ -15,7 +15,6 @@ import ops
 
 import facts
 import handover
-import planner
 import switchover
 from workload import cluster, machine
 
@@ -120,7 +119,7 @@ def perform_switchover(event: ops.ActionEvent, known: facts.Facts, workload: mac
 def _candidate(event: ops.ActionEvent, known: facts.Facts) -> cluster.Member | handover.Refused:
     wanted = str(event.params.get("candidate") or "")
     if not wanted:
-        return handover.choose(known.cluster, synchronous=planner.is_synchronous(known))
+        return handover.choose(known.cluster, synchronous=known.is_synchronous)
     application, _, number = wanted.rpartition("/")
     if application != known.application or not number.isdigit() or int(number) not in known.numbers:
         units = ", ".join(facts.unit_name(known.application, each) for each in sorted(known.numbers))
@@ -129,7 +128,7 @@ def _candidate(event: ops.ActionEvent, known: facts.Facts) -> cluster.Member | h
     primary = known.cluster.primary if known.cluster else None
     if primary is not None and primary.name == name:
         return handover.Refused(f"{wanted} is the primary already")
-    return handover.choose(known.cluster, synchronous=planner.is_synchronous(known), required={name})
+    return handover.choose(known.cluster, synchronous=known.is_synchronous, required={name})
 
 
 def _unit(known: facts.Facts, member: cluster.Member | None) -> str:

@@ -6,6 +6,7 @@ loops. The tag `nosync` (Patroni documentation, "Tags") tells the primary before
 configuration is written the next time, before PostgreSQL is started again.
 """
 
+import dataclasses
 import logging
 import time
 
@@ -19,8 +20,17 @@ PATIENCE_SECONDS = 12.0
 POLL_SECONDS = 0.25
 
 
-def drain(workload: machine.Workload, known: facts.Facts) -> None:
-    """Wait until the primary no longer waits for this standby, for a bounded time. Only a hint: it never raises."""
+def drain(workload: machine.Workload, known: facts.Facts) -> facts.Facts:
+    """Wait until the primary no longer waits for this standby, for a bounded time; the facts as they are then.
+
+    It takes seconds, in which a failover may have made this unit the primary. Only a hint: it never raises.
+    """
+    _renounce(workload, known)
+    view = workload.patroni(known.machine.address).cluster() if known.machine.address else None
+    return dataclasses.replace(known, cluster=view or known.cluster)
+
+
+def _renounce(workload: machine.Workload, known: facts.Facts) -> None:
     primary = known.cluster.primary if known.cluster else None
     if known.member is None or not known.member.is_synchronous or primary is None or known.passwords is None:
         return

@@ -144,6 +144,11 @@ class Facts:
         return self.member is not None and self.member.is_primary and self.member.is_running
 
     @property
+    def is_synchronous(self) -> bool:
+        """Whether a transaction has to be on a standby before it is acknowledged."""
+        return self.config is None or self.config.synchronous_standbys(len(self.numbers)) > 0
+
+    @property
     def peer_addresses(self) -> frozenset[str]:
         """Addresses that the other units have published."""
         return frozenset(peer.address for peer in self.peers if peer.address)

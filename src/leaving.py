@@ -10,9 +10,8 @@ import time
 
 import draining
 import facts
-import planner
 import switchover
-from workload import machine, raft, snap
+from workload import cluster, machine, raft, snap
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +27,11 @@ def leave(workload: machine.Workload, known: facts.Facts) -> None:
 
     Raises SnapOperationError where Patroni cannot be stopped: then nothing is deleted.
     """
-    if known.machine.patroni_running and known.is_primary and _hand_over(workload, known):
-        _await_following(workload, known)
     if known.machine.patroni_running:
-        draining.drain(workload, known)
+        known = draining.drain(workload, known)
+        if known.is_primary and _hand_over(workload, known):
+            _await_following(workload, known)
+            draining.drain(workload, dataclasses.replace(known, cluster=_view(workload, known)))
     if known.machine.address is not None and known.passwords is not None:
         _leave_raft(workload.raft(known.passwords.raft), raft.node_address(known.machine.address), known)
     _stop(workload, known)
@@ -43,17 +43,20 @@ def _hand_over(workload: machine.Workload, known: facts.Facts) -> bool:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while known.cluster is not None and len(known.cluster.members) > 1 and known.is_primary:
         try:
-            switchover.choose_and_hand_over(workload, known, synchronous=planner.is_synchronous(known))
+            switchover.choose_and_hand_over(workload, known, synchronous=known.is_synchronous)
             return True
         except switchover.HandOverError as error:
             logger.warning("The primary was not handed over: %s", error)
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
-        view = workload.patroni(known.machine.address or "").cluster()
-        known = dataclasses.replace(known, cluster=view)
+        known = dataclasses.replace(known, cluster=_view(workload, known))
     # A unit alone: a checkpoint makes its stop short, and Patroni stops PostgreSQL cleanly.
     return False
+
+
+def _view(workload: machine.Workload, known: facts.Facts) -> cluster.ClusterView | None:
+    return workload.patroni(known.machine.address or "").cluster()
 
 
 def _await_following(workload: machine.Workload, known: facts.Facts) -> None:
@@ -63,7 +66,7 @@ def _await_following(workload: machine.Workload, known: facts.Facts) -> None:
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        view = workload.patroni(known.machine.address or "").cluster()
+        view = _view(workload, known)
         member = view.member(known.member_name) if view else None
         if member is not None and not member.is_primary and member.is_running:
             return

@@ -235,9 +235,4 @@ def next_unit_hand_over(known: facts.Facts) -> cluster.Member | handover.Refused
     if primary is None or following is None or known.number_of(primary) != following:
         return None
     refreshed = {facts.member_name(known.application, peer.number) for peer in known.peers if peer.refreshed}
-    return handover.choose(known.cluster, synchronous=is_synchronous(known), required=refreshed | {known.member_name})
-
-
-def is_synchronous(known: facts.Facts) -> bool:
-    """Whether the cluster runs in synchronous mode."""
-    return known.config is None or known.config.synchronous_standbys(len(known.numbers)) > 0
+    return handover.choose(known.cluster, synchronous=known.is_synchronous, required=refreshed | {known.member_name})

@@ -89,7 +89,7 @@ def _members(known: facts.Facts, view: cluster.ClusterView) -> collections.abc.I
     # A unit that is behind on events may take itself for the highest, and refresh beside the one that is.
     for number in sorted(members - known.numbers - {None}, key=str):
         yield Reason(f"Unit {number} is a member, but not yet met here", "wait some seconds")
-    if len(view.members) > 1 and problems.wants_synchronous(known) and not view.synchronous_standbys:
+    if len(view.members) > 1 and known.is_synchronous and not view.synchronous_standbys:
         yield Reason("No synchronous standby", "wait, or run get-cluster-status")
 
 

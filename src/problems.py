@@ -78,14 +78,9 @@ def unhealthy(known: facts.Facts) -> str | None:
             {facts.member_name(known.application, n) for n in known.numbers} - {m.name for m in view.members}
         )
         return f"{', '.join(missing)} is not a member of the cluster"
-    if len(view.members) > 1 and wants_synchronous(known) and not view.synchronous_standbys:
+    if len(view.members) > 1 and known.is_synchronous and not view.synchronous_standbys:
         return "No synchronous standby"
     return _lag(member)
-
-
-def wants_synchronous(known: facts.Facts) -> bool:
-    """Whether a transaction has to be on a standby before it is acknowledged."""
-    return known.config is None or known.config.synchronous_standbys(len(known.numbers)) > 0
 
 
 def _lag(member: cluster.Member) -> str | None:

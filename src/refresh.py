@@ -16,7 +16,6 @@ import compatibility
 import draining
 import facts
 import handover
-import planner
 import prechecks
 import refresh_facts
 import switchover
@@ -201,11 +200,7 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
 
     Raises HandOverError, with nothing stopped, where other members run and none of them can take over without loss.
     """
-    if not known.is_primary:
-        draining.drain(workload, known)
-        # That takes seconds, in which a failover may have made it the primary.
-        view = workload.patroni(known.machine.address).cluster() if known.machine.address else None
-        known = dataclasses.replace(known, cluster=view or known.cluster)
+    known = draining.drain(workload, known)
     others = [member for member in known.cluster.members if member.name != known.member_name] if known.cluster else []
     if known.is_primary and any(member.is_running for member in others):
         candidate = _successor(known)
@@ -223,7 +218,7 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
 def _successor(known: facts.Facts) -> cluster.Member | handover.Refused:
     """Who takes over from this unit: if possible one whose turn will not come any more, so that it can stay."""
     refreshed = {facts.member_name(known.application, peer.number) for peer in known.peers if peer.refreshed}
-    return handover.choose(known.cluster, synchronous=planner.is_synchronous(known), preferred=refreshed)
+    return handover.choose(known.cluster, synchronous=known.is_synchronous, preferred=refreshed)
 
 
 def precheck(workload: machine.Workload, known: facts.Facts) -> tuple[prechecks.Reason, ...]:

@@ -177,8 +177,7 @@ def _overdue(known: facts.Facts, seen: model.SnapRefresh) -> tuple[Verdict, str,
 
 def hand_over(known: facts.Facts) -> typing.Any:
     """Who takes over from this primary: a member, or the handover.Refused that says why nobody does."""
-    synchronous = known.config is None or known.config.synchronous_standbys(len(known.numbers)) > 0
-    return handover.choose(known.cluster, synchronous=synchronous)
+    return handover.choose(known.cluster, synchronous=known.is_synchronous)
 
 
 def _against_turn(known: facts.Facts, seen: model.SnapRefresh) -> str | None:
