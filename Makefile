@@ -105,10 +105,16 @@ semantics: $(TEST_TOOLS)  ## Break each of Juju's semantics in a copy of the lab
 # Elsewhere these two plugins are switched off, as they cost time (pyproject.toml).
 OPS_TEST = -p asyncio -p pytest-operator --asyncio-mode auto --destructive-mode --crash-dump never
 
-.PHONY: integration
-integration: $(TEST_TOOLS) lab-host  ## Run the integration tests in a lab; KEEP=1 leaves it up.
+.PHONY: integration integration-main
+integration-main:  ## Run the integration tests' main path only: deploy, refresh, roll back, refresh.
+integration: ## Run all integration tests in a lab; KEEP=1 leaves it up.
+# The charm is packed before: in the lab's network nothing can be fetched.
+integration integration-main: $(TEST_TOOLS) lab-host
+	mkdir -p build/integration
+	PATH="$(CURDIR)/lab/bin:$$PATH" charmcraft pack --output build/integration
 	$(PYTHON) -m lab up
-	$(PYTHON) -m lab enter -- $(BIN)/pytest tests/integration $(OPS_TEST) $(PYTEST_ARGS); status=$$?; \
+	CHARM_PATH="$$(echo build/integration/*.charm)" $(PYTHON) -m lab enter -- $(BIN)/pytest tests/integration \
+		$(if $(filter %-main,$@),-m main_path) $(OPS_TEST) $(PYTEST_ARGS); status=$$?; \
 		$(if $(KEEP),,$(PYTHON) -m lab down;) exit $$status
 
 .PHONY: cluster cluster-quick

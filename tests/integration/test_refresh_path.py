@@ -1,0 +1,125 @@
+"""The main path: deploy, refresh up to the pause, roll back, refresh again with a confirmation, and lose nothing."""
+
+from __future__ import annotations
+
+import pathlib
+
+import charm_versions
+import client
+import database
+import pytest
+
+pytestmark = pytest.mark.main_path
+
+UNITS = 3
+LONGEST_GAP = 15.0
+"""Seconds without an acknowledged write in a planned hand-over, on a host that is busy; it takes about two."""
+
+
+@pytest.fixture(scope="module")
+async def deployed(application: database.Database, earlier: pathlib.Path) -> database.Database:
+    """Three units of the earlier version."""
+    await application.deploy(earlier, UNITS)
+    await application.settle(UNITS)
+    return application
+
+
+@pytest.fixture
+async def cluster(deployed: database.Database) -> database.Database:
+    """The same, found well: each test leaves them so."""
+    await deployed.settle(UNITS)
+    return deployed
+
+
+async def test_three_units_serve_with_the_earlier_workload(cluster: database.Database) -> None:
+    """Deploying gives three members of one cluster: one that takes writes, two that have each of them."""
+    version = charm_versions.EARLIER
+    assert await cluster.revisions() == dict.fromkeys(await cluster.units(), version.revision)
+    assert (await cluster.status()).workload_version == version.workload
+    async with client.Writing(cluster) as writing:
+        await writing.await_write()
+    for unit, server in (await cluster.replayed("SHOW server_version")).items():
+        assert server.split()[0] == version.workload, unit
+
+
+async def test_the_refresh_is_planned_before_it_begins(cluster: database.Database) -> None:
+    """The operator learns that nothing stands against a refresh and how it will go; nothing is changed."""
+    assert await cluster.action(await cluster.leader(), "pre-refresh-check")
+    report = await cluster.report("get-refresh-status")
+    assert (report["state"], report["blockers"]) == ("idle", [])
+    assert report["plan"]["order"] == list(reversed(await cluster.units()))
+    assert report["plan"]["confirm-before"] == [(await cluster.units())[-2]]
+
+
+async def _refresh_to_the_pause(
+    cluster: database.Database, charm: pathlib.Path, revision: str, before: str
+) -> tuple[str, str]:
+    """Refresh until the operator is asked; return the unit that was refreshed, and the one that is next."""
+    await cluster.refresh(charm)
+    *others, following, highest = await cluster.units()
+    # The highest unit refreshes its snap: a download and a restart.
+    said = await cluster.await_status("blocked", "resume-refresh", seconds=database.PATIENCE)
+    assert f"Check units >={database.number(highest)} are healthy & run `resume-refresh`" in said
+    assert said.partition("resume-refresh` on unit ")[2].startswith(f"{database.number(following)}.")
+    assert "To rollback, `juju refresh" in said
+
+    async def healthy() -> bool:
+        units = (await cluster.status()).units
+        return all(map(database.is_well, units.values())) and database.healthy(await cluster.members(), UNITS)
+
+    await cluster.until("all units serve during the pause", healthy)
+    expected = dict.fromkeys([*others, following], before) | {highest: revision}
+    assert await cluster.revisions() == expected, "only the highest unit may have been refreshed before the pause"
+    return highest, following
+
+
+async def test_a_refresh_pauses_after_the_first_unit_and_is_rolled_back(
+    cluster: database.Database,
+    earlier: pathlib.Path,
+    later: pathlib.Path,
+    later_version: charm_versions.Version,
+) -> None:
+    """One unit is refreshed, the others wait; going back refreshes that one alone, and no write is lost."""
+    old = charm_versions.EARLIER.revision
+    async with client.Writing(cluster) as writing:
+        highest, _ = await _refresh_to_the_pause(cluster, later, later_version.revision, old)
+        assert (await cluster.report("get-refresh-status"))["state"] == "paused"
+        assert await cluster.primary() != highest
+        await writing.await_write()
+        await cluster.refresh(earlier)
+        await cluster.settle(UNITS, revision=old)
+        await writing.await_write()
+    assert writing.gap < LONGEST_GAP
+    assert (await cluster.report("get-refresh-status"))["history"][-1]["outcome"] == "rolled back"
+
+
+async def test_a_refresh_is_confirmed_and_completes(
+    cluster: database.Database, later: pathlib.Path, later_version: charm_versions.Version
+) -> None:
+    """The confirmation lets the others follow; no unit stops while it is the primary, which moves at most twice."""
+    timeline = await cluster.timeline()
+    async with client.Writing(cluster) as writing:
+        highest, following = await _refresh_to_the_pause(
+            cluster, later, later_version.revision, charm_versions.EARLIER.revision
+        )
+        [*_, wrong] = [unit for unit in await cluster.units() if unit != following]
+        assert f"unit {database.number(following)}" in await cluster.refusal(wrong, "resume-refresh")
+        assert (await cluster.revisions())[following] == charm_versions.EARLIER.revision
+        await cluster.action(following, "resume-refresh")
+        await cluster.settle(UNITS, revision=later_version.revision)
+        await writing.await_write()
+    assert writing.gap < LONGEST_GAP
+    assert 1 <= await cluster.timeline() - timeline <= 2
+    assert (await cluster.status()).workload_version == later_version.workload
+    for unit, server in (await cluster.replayed("SHOW server_version")).items():
+        assert server.split()[0] == later_version.workload, unit
+    report = await cluster.report("get-refresh-status", highest)
+    assert (report["state"], report["history"][-1]["outcome"]) == ("idle", "completed")
+
+
+async def test_nothing_went_wrong_on_the_way(cluster: database.Database) -> None:
+    """The units' logs have no error, and nobody wrote a password into them."""
+    assert await cluster.errors() == []
+    log = await cluster.juju("debug-log", "--replay", "--no-tail")
+    assert f"unit-{cluster.name}-0" in log, "the log does not show the units"
+    assert [key for key, password in (await cluster.passwords()).items() if password in log] == []
