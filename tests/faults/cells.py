@@ -1,0 +1,197 @@
+"""What is tried: each step of a refresh and of a rollback, and what befalls it. Declarations only.
+
+Three units, 2 first: unit 2 refreshes, the refresh pauses, the operator resumes on unit 1, unit 0 follows by itself. A
+rollback begins at the pause, so only unit 2 goes back. Steps are seen from outside, as anybody can: in Juju's log, and
+in the command lines that the charm runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+
+HIGHEST, NEXT, LOWEST = 2, 1, 0
+UNITS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Logged:
+    """A line of Juju's log, of the unit of that number; None: of any unit."""
+
+    unit: int | None
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """A command that the charm of that unit has begun."""
+
+    unit: int
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The application's status asks the operator to resume; nothing runs. It befalls the unit of that number."""
+
+    unit: int
+
+
+Seen = Logged | Ran | Asked
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A moment that is recognised from outside."""
+
+    name: str
+    what: str
+    seen: Seen
+    primary: int | None = None
+    """Where the primary has to be at the beginning for the step to come; None: anywhere."""
+
+
+_SNAP_REFRESH = "snap refresh charmed-postgresql --revision="
+_ALLOWED = "Allowed next unit to refresh"
+_BEGUN = "Refreshing PostgreSQL on this unit from"
+_UPGRADE = 'executing operation "run upgrade-charm hook"'
+
+REFRESH = (
+    Step("check", "the action `pre-refresh-check` runs", Logged(None, 'executing operation "run action')),
+    Step("upgrade-charm", "unit 2 has its new charm, the hook begins", Logged(HIGHEST, _UPGRADE)),
+    Step("upgrade-charm-last", "unit 0 has its new charm, the hook begins", Logged(LOWEST, _UPGRADE)),
+    Step("hand-over", "a unit hands the primary over", Logged(None, "Handing over the primary from")),
+    Step("drain", "unit 2 begins: the primary is told not to wait for it", Logged(HIGHEST, _BEGUN)),
+    Step("stop", "unit 2 stops PostgreSQL", Ran(HIGHEST, "snap stop charmed-postgresql.patroni")),
+    Step("snap", "unit 2 has asked snapd for the refresh", Ran(HIGHEST, _SNAP_REFRESH)),
+    Step("snap-changed", "unit 2 has the new snap, others do not know", Logged(HIGHEST, "snap refresh completed")),
+    Step("start", "unit 2 starts PostgreSQL", Ran(HIGHEST, "snap start --enable charmed-postgresql.patroni")),
+    Step("gate", "unit 2 is healthy and allows the next, not yet committed", Logged(HIGHEST, _ALLOWED)),
+    Step("paused", "the refresh waits for the operator", Asked(NEXT)),
+    Step("resume", "the action `resume-refresh` begins on unit 1", Logged(NEXT, 'executing operation "run action')),
+    Step("resume-snap", "unit 1 has asked snapd for the refresh, in the action", Ran(NEXT, _SNAP_REFRESH)),
+    Step("last-snap", "unit 0 has asked snapd for the refresh", Ran(LOWEST, _SNAP_REFRESH)),
+    Step("finish", "unit 0 is healthy, the end is not yet committed", Logged(LOWEST, _ALLOWED)),
+)
+ROLLBACK = (
+    Step("upgrade-charm", "unit 2 has the old charm again, the hook begins", Logged(HIGHEST, _UPGRADE)),
+    Step("hand-over", "unit 2 hands the primary back", Logged(HIGHEST, "Handing over the primary from"), primary=NEXT),
+    *(step for step in REFRESH if step.name in ("drain", "stop", "snap", "snap-changed", "start")),
+    Step("finish", "unit 2 is healthy, the end is not yet committed", Logged(HIGHEST, _ALLOWED)),
+)
+LIVES: dict[str, dict[str, Step]] = {
+    "refresh": {step.name: step for step in REFRESH},
+    "rollback": {step.name: step for step in ROLLBACK},
+}
+
+EVERYWHERE = {
+    "kill": "SIGKILL of the charm and of all that it has started",
+    "exception": "what the charm waits for, or its next hook tool, fails: an exception that nobody catches",
+    "agent": "Juju's agent of the unit is killed and starts again",
+    "reboot": "the unit's machine loses its power and boots",
+    "snapd": "snapd of the unit's machine restarts",
+}
+"""What befalls each step, on the unit that takes it."""
+
+ELSEWHERE = {
+    "pre-refresh-hook": "the old snap's pre-refresh hook fails for 25 s",
+    "post-refresh-hook": "the new snap's post-refresh hook fails for 25 s, and snapd reverts each time",
+    "slow-snap": "the snap's refresh takes 20 s longer",
+    "store-refuses": "the store refuses the revision for 75 s; PostgreSQL must not be stopped for it",
+    "store-away": "the store cannot be reached for 75 s; PostgreSQL must not be stopped for it",
+    "disk-snap": "no room for the snap on unit 1 for 45 s; PostgreSQL must not be stopped for it",
+    "disk-wal": "the refreshing unit's storage of the write-ahead log is full for 30 s",
+    "disk-data": "the refreshing unit's storage of the data is full for 30 s",
+    "primary-crash": "the primary's machine loses its power for 10 s while a standby is stopped for its refresh",
+    "partition": "the refreshing unit's machine is cut off for 20 s",
+    "frozen-postgresql": "the primary's PostgreSQL is frozen for 25 s",
+    "frozen-patroni": "the primary's Patroni is frozen for 35 s",
+    "raft-leader": "the machine of Raft's leader loses its power for 10 s",
+    "juju-leader": "the agent of Juju's leader is away for 60 s",
+    "outage": "the controller is away for 45 s, from the first hook on",
+}
+"""What befalls one step each, mostly while unit 2 is stopped."""
+
+LIMITS = {
+    "refresh/snap/frozen-patroni": (
+        "PostgreSQL stays a primary until its Patroni goes on, while another is promoted: only a watchdog device "
+        '(Patroni documentation, "Watchdog Support") could end it. It acknowledges nothing: its synchronous standbys '
+        "have gone over to the new primary"
+    ),
+}
+"""Cells that do not pass, and why."""
+
+QUICK = frozenset(
+    {
+        "refresh/upgrade-charm/kill",
+        "refresh/hand-over/kill",
+        "refresh/snap/kill",
+        "refresh/snap-changed/exception",
+        "refresh/paused/reboot",
+        "refresh/resume-snap/exception",
+        "rollback/snap/snapd",
+        "rollback/snap/reboot",
+        "rollback/start/agent",
+        "refresh/drain/store-refuses",
+    }
+)
+_PLACES = {
+    "store-refuses": "drain",
+    "store-away": "drain",
+    "disk-snap": "resume",
+    "outage": "upgrade-charm",
+    "disk-wal": "stop",
+    "disk-data": "stop",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One trial."""
+
+    life: str
+    """"refresh" or "rollback"."""
+    step: Step
+    fault: str
+
+    @property
+    def name(self) -> str:
+        """Such as "refresh/snap/kill"."""
+        return f"{self.life}/{self.step.name}/{self.fault}"
+
+    @property
+    def limit(self) -> str:
+        """Why it is known not to pass; empty if it has to."""
+        return LIMITS.get(self.name, "")
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is one of the few that run with every check."""
+        return self.name in QUICK
+
+
+def _all() -> tuple[Cell, ...]:
+    found: list[Cell] = []
+    for life, steps in LIVES.items():
+        for step in steps.values():
+            # Where nothing runs there is no charm to end.
+            befalls = [fault for fault in EVERYWHERE if not (isinstance(step.seen, Asked) and fault in _CHARM)]
+            found += [Cell(life, step, fault) for fault in befalls]
+    found += [Cell("refresh", LIVES["refresh"][_PLACES.get(fault, "snap")], fault) for fault in ELSEWHERE]
+    return tuple(found)
+
+
+_CHARM = ("kill", "exception")
+CELLS = _all()
+
+
+def chosen(pattern: str) -> tuple[Cell, ...]:
+    """The cells whose names match one of the patterns, which are separated by blanks.
+
+    Raises:
+        ValueError: No cell matches.
+    """
+    found = tuple(cell for cell in CELLS if any(fnmatch.fnmatchcase(cell.name, each) for each in pattern.split()))
+    if not found:
+        raise ValueError(f"no cell matches {pattern!r}; names are like {CELLS[0].name!r}")
+    return found

@@ -1,0 +1,155 @@
+"""The matrix: what the cells' trials have given, kept as JSON, and the page that is made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable, Mapping
+
+import cells
+
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/reference/fault-matrix.md"
+RESULTS = DOCUMENT.with_suffix(".json")
+NOT_RUN = "not run yet"
+
+_HEAD = """# Fault matrix
+
+What happens when a refresh or a rollback is cut into at each of its steps: three units on real machines, under writes.
+`make faults` plays all cells and writes this page; `make faults CELLS='refresh/snap/*'` plays some and replaces their
+rows. What each cell gave is in `fault-matrix.json` beside it.
+
+A cell passes if afterwards all units run the version that the operator asked for, and meanwhile
+
+- no two servers took writes at once, and every acknowledged write is on every unit, with right checksums;
+- the primary moved as often as it had to, once more or less where a machine was lost;
+- no unit had a snap but the old and the new one;
+- the statuses alone told the operator what to do;
+
+and if then one more event changes nothing: no databag, no file, no service, no status.
+
+*Recovery* is the time from the cut until the unit's PostgreSQL answers and a hook has succeeded there, the fault's own
+time included. *Gap* is the longest time without an acknowledged write in the whole life, its regular hand-overs
+included. Both depend on the host, which was busy with other things. A command is what the operator had to run beside
+the refresh and its `resume-refresh`.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What one cell gave."""
+
+    result: str
+    """"passed", "limit" or "failed"."""
+    recovery: float | None = None
+    seconds: float | None = None
+    gap: float | None = None
+    promotions: int | None = None
+    commands: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def load(path: pathlib.Path = RESULTS) -> dict[str, Row]:
+    """Return what is kept, by the cells' names."""
+    if not path.exists():
+        return {}
+    kept = json.loads(path.read_text())
+    return {
+        name: Row(**{**fields, "commands": tuple(fields["commands"]), "problems": tuple(fields["problems"])})
+        for name, fields in kept.items()
+    }
+
+
+def keep(name: str, row: Row, path: pathlib.Path = RESULTS, document: pathlib.Path = DOCUMENT) -> None:
+    """Replace a cell's row, and write the page anew."""
+    rows = load(path) | {name: row}
+    known = {cell.name for cell in cells.CELLS}
+    rows = {each: rows[each] for each in sorted(rows) if each in known}
+    path.write_text(json.dumps({each: dataclasses.asdict(row) for each, row in rows.items()}, indent=1) + "\n")
+    document.write_text(page(rows))
+
+
+def page(rows: Mapping[str, Row]) -> str:
+    """Return the page."""
+    parts = [_HEAD, _count(rows)]
+    for life, steps in cells.LIVES.items():
+        parts.append(f"## A {life}\n\n{_grid(life, steps.values(), rows)}")
+    parts.append(f"## What befalls each step\n\n{_meanings(cells.EVERYWHERE)}")
+    parts.append(f"## Other faults\n\n{_others(rows)}")
+    parts.append(f"## Steps\n\n{_meanings({f'{n}': s.what for n, s in _steps().items()})}")
+    notes = _notes(rows)
+    if notes:
+        parts.append(f"## What did not pass\n\n{notes}")
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _steps() -> dict[str, cells.Step]:
+    return {name: step for steps in reversed(cells.LIVES.values()) for name, step in steps.items()}
+
+
+def _count(rows: Mapping[str, Row]) -> str:
+    results = [rows[cell.name].result if cell.name in rows else NOT_RUN for cell in cells.CELLS]
+    counted = [(results.count(result), result) for result in ("passed", "limit", "failed", NOT_RUN)]
+    names = {"limit": "known limits"}
+    return (
+        f"Of {len(results)} cells "
+        + ", ".join(f"{number} {names.get(result, result)}" for number, result in counted if number)
+        + ".\n"
+    )
+
+
+def _grid(life: str, steps: Iterable[cells.Step], rows: Mapping[str, Row]) -> str:
+    faults = list(cells.EVERYWHERE)
+    lines = [f"| step | {' | '.join(faults)} |", f"|---|{'---|' * len(faults)}"]
+    names = {cell.name for cell in cells.CELLS}
+    for step in steps:
+        found = [f"{life}/{step.name}/{fault}" for fault in faults]
+        lines.append(f"| {step.name} | {' | '.join(_short(rows.get(n)) if n in names else '-' for n in found)} |")
+    return (
+        "\n".join(
+            [*lines, "", "In a cell: seconds of recovery, seconds of the longest gap, the command if there is one."]
+        )
+        + "\n"
+    )
+
+
+def _short(row: Row | None) -> str:
+    if row is None:
+        return NOT_RUN
+    if row.result != "passed":
+        return f"**{row.result}**"
+    return "; ".join([_seconds(row.recovery), f"gap {_seconds(row.gap)}", *row.commands])
+
+
+def _seconds(value: float | None) -> str:
+    return "?" if value is None else f"{value:.1f} s"
+
+
+def _others(rows: Mapping[str, Row]) -> str:
+    lines = ["| fault | what | at | result | recovery | gap | command |", "|---|---|---|---|---|---|---|"]
+    for cell in cells.CELLS:
+        if cell.fault not in cells.ELSEWHERE:
+            continue
+        row = rows.get(cell.name)
+        fields = [cell.fault, cells.ELSEWHERE[cell.fault], cell.step.name]
+        if row is None:
+            fields += [NOT_RUN, "", "", ""]
+        else:
+            result = row.result if row.result == "passed" else f"**{row.result}**"
+            fields += [result, _seconds(row.recovery), _seconds(row.gap), "; ".join(row.commands)]
+        lines.append(f"| {' | '.join(fields)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _meanings(meanings: Mapping[str, str]) -> str:
+    return "\n".join(["| name | meaning |", "|---|---|", *(f"| {k} | {v} |" for k, v in meanings.items())]) + "\n"
+
+
+def _notes(rows: Mapping[str, Row]) -> str:
+    lines: list[str] = []
+    for cell in cells.CELLS:
+        row = rows.get(cell.name)
+        if row is not None and row.result != "passed":
+            told = f"{'; '.join(row.problems)}. {cell.limit}".strip(". ")
+            lines.append(f"- **{cell.name}** ({row.result}): {told}.")
+    return "\n".join(lines) + "\n" if lines else ""

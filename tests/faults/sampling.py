@@ -1,0 +1,148 @@
+"""What is looked at all the time, a tenth of a second apart: who is the primary, and which snap each unit has.
+
+Each unit's PostgreSQL is asked in its own machine's network, so that one that is cut off is heard too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import sighting
+
+from rehearsal import deployment, load, records
+
+INTERVAL_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlap:
+    """Two servers that took writes at the same time."""
+
+    hosts: tuple[str, str]
+    seconds: float
+
+
+class Sampler:
+    """Samples three units while the context lasts."""
+
+    def __init__(
+        self, machines: Mapping[str, sighting.Machine], addresses: Mapping[str, str], directory: pathlib.Path
+    ) -> None:
+        self._machines = machines
+        self._addresses = addresses
+        self._directory = directory
+        self._stack = contextlib.ExitStack()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look_at_links, daemon=True)
+        self.links: dict[str, set[str]] = {unit: set() for unit in machines}
+        """The local revisions of the snap that were current on each unit since `forget_links`."""
+
+    def start(self, passwords: pathlib.Path) -> None:
+        """Begin. passwords: as `load.passfile` gives them."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "PGPASSFILE": str(passwords), "PYTHONPATH": str(load.TREE)}
+        for unit, machine in self._machines.items():
+            reader = [sys.executable, "-m", "rehearsal.reader", f"--host={self._addresses[unit]}"]
+            reader += [f"--user={deployment.USER}", f"--interval={INTERVAL_SECONDS}"]
+            output = self._stack.enter_context(self._records(unit).open("wb"))
+            log = self._stack.enter_context(self._records(unit).with_suffix(".log").open("wb"))
+            self._processes.append(
+                subprocess.Popen(
+                    load.in_network_of(machine.name)(reader),
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=log,
+                    env=environment,
+                    cwd=load.TREE,
+                )
+            )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._ended.set()
+        self._thread.join()
+        for process in self._processes:
+            assert process.stdin
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        for process in self._processes:
+            process.wait(timeout=30)
+        self._stack.close()
+
+    def forget_links(self) -> None:
+        """Begin anew to collect the snap's revisions."""
+        for seen in self.links.values():
+            seen.clear()
+
+    def reads(self, unit: str, start: float, end: float) -> list[records.Read]:
+        """Return what a unit's PostgreSQL was asked between the two times.
+
+        Raises:
+            AssertionError: Nothing was.
+        """
+        lines = self._records(unit).read_text().splitlines(keepends=True)
+        decoded = (records.decode(line) for line in lines if line.endswith("\n"))
+        found = [read for read in decoded if isinstance(read, records.Read) and start <= read.sent <= end]
+        assert found, f"{unit} was not sampled"
+        return found
+
+    def overlaps(self, start: float, end: float) -> list[Overlap]:
+        """Return the times in which two servers took writes."""
+        spans = {unit: primary_spans(self.reads(unit, start, end)) for unit in self._machines}
+        return [
+            Overlap((one, other), seconds)
+            for one, other in itertools.combinations(spans, 2)
+            if (seconds := _shared(spans[one], spans[other])) > 0
+        ]
+
+    def _records(self, unit: str) -> pathlib.Path:
+        return self._directory / f"{unit.replace('/', '-')}.jsonl"
+
+    def _look_at_links(self) -> None:
+        while not self._ended.wait(INTERVAL_SECONDS):
+            for unit, machine in self._machines.items():
+                link = machine.link()
+                if link:
+                    self.links[unit].add(link)
+
+
+def primary_spans(reads: Iterable[records.Read]) -> Iterator[tuple[float, float]] | list[tuple[float, float]]:
+    """Return when a server took writes for certain: from the answer to a first read to the sending of a later one."""
+    found: list[tuple[float, float]] = []
+    first: records.Read | None = None
+    for read in reads:
+        if not read.primary:
+            first = None
+        elif first is None:
+            first = read
+            found.append((read.ended, read.ended))
+        else:
+            found[-1] = (first.ended, read.sent)
+    return [span for span in found if span[1] > span[0]]
+
+
+def _shared(some: Iterable[tuple[float, float]], others: Iterable[tuple[float, float]]) -> float:
+    others = list(others)
+    return sum(max(0.0, min(one[1], two[1]) - max(one[0], two[0])) for one in some for two in others)
+
+
+def answers_again(reads: Sequence[records.Read], since: float, patience: float) -> float | None:
+    """Return when a server answered again that stopped answering within `patience` seconds; `since` if it did not stop.
+
+    None: it has not answered again.
+    """
+    down = next((read for read in reads if since - 1 <= read.sent <= since + patience and read.primary is None), None)
+    if down is None:
+        return since
+    back = (read.ended for read in reads if read.sent > down.sent and read.primary is not None)
+    return next((time for time in back if time >= since), None)
