@@ -59,7 +59,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
     )
     known = dataclasses.replace(known, cluster=_cluster(known, workload))
     known = _with_plan(known, unit)
-    known = dataclasses.replace(known, raft=_raft(known, workload))
+    known = _with_raft(known, workload)
     known = dataclasses.replace(
         known, machine=dataclasses.replace(known.machine, clock_skew_seconds=_skew(known, workload))
     )
@@ -107,7 +107,11 @@ def _cluster(known: facts.Facts, workload: machine.Workload) -> cluster.ClusterV
     """This unit's own view; another's where this one is no member yet, or sees no primary, as while it starts."""
     own = None
     if known.machine.patroni_running and known.machine.address:
-        own = workload.patroni(known.machine.address).cluster()
+        client = workload.patroni(known.machine.address)
+        own = client.cluster()
+        condition = client.condition() if own is not None else None
+        if own is not None and condition is not None:
+            own = own.corrected(known.member_name, condition)
         if own is not None and own.primary is not None:
             return own
     for address in sorted(known.peer_addresses) if known.cluster_id else ():
@@ -131,10 +135,19 @@ def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:
     return dataclasses.replace(known, planned=planned, failed=failed, leaving=leaving)
 
 
+def _with_raft(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
+    view = _raft(known, workload)
+    known = dataclasses.replace(known, raft=view)
+    if view is not None and not view.has_quorum and known.cluster is not None:
+        # What it tells is from before: see ClusterView.corrected.
+        known = dataclasses.replace(known, cluster=known.cluster.without_primary())
+    return known
+
+
 def _raft(known: facts.Facts, workload: machine.Workload) -> raft.RaftView | None:
     """Raft's view, where it is needed: to mend the membership, or to tell why there is no primary."""
     view = known.cluster
-    settled = view is not None and view.primary is not None and known.member is not None
+    settled = view is not None and view.primary is not None and known.member is not None and known.member.is_running
     if known.passwords is None or known.machine.address is None or known.cluster_id is None:
         return None
     if settled and not known.leader:

@@ -36,9 +36,12 @@ def digest(endpoints: list[str]) -> str | None:
     None if nobody answers.
     """
     for endpoint in endpoints:
-        answer = _get(endpoint)
+        answer = _get(endpoint, "/cluster")
         if answer is None:
             continue
+        # Without a majority of members /cluster stays as it was, whatever becomes of this one.
+        own = _get(endpoint, "/patroni") or {}
+        condition = [own.get("role") == "primary", own.get("replication_state") == "streaming"]
         members = sorted(
             (
                 str(member.get("name")),
@@ -50,15 +53,15 @@ def digest(endpoints: list[str]) -> str | None:
             )
             for member in answer.get("members", [])
         )
-        return hashlib.sha256(json.dumps([members, bool(answer.get("pause"))]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([members, condition, bool(answer.get("pause"))]).encode()).hexdigest()
     return None
 
 
-def _get(endpoint: str) -> dict[str, typing.Any] | None:
+def _get(endpoint: str, path: str) -> dict[str, typing.Any] | None:
     url = urllib.parse.urlsplit(endpoint)
     connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/cluster")
+        connection.request("GET", path)
         response = connection.getresponse()
         return json.loads(response.read()) if response.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):

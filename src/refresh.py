@@ -200,7 +200,7 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
 
     Raises HandOverError, with nothing stopped, where other members run and none of them can take over without loss.
     """
-    known = draining.drain(workload, known)
+    known = _await_standbys(workload, draining.drain(workload, known))
     others = [member for member in known.cluster.members if member.name != known.member_name] if known.cluster else []
     if known.is_primary and any(member.is_running for member in others):
         candidate = _successor(known)
@@ -213,6 +213,16 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
         except sql.SqlError as error:
             logger.warning("No checkpoint before the stop: %s", error)
     workload.snap.stop()
+
+
+def _await_standbys(workload: machine.Workload, known: facts.Facts) -> facts.Facts:
+    """Where this unit has just become the primary, give the others the seconds that they need to follow it."""
+    deadline = time.monotonic() + FOLLOW_SECONDS
+    while known.is_primary and _is_following(known) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        view = workload.patroni(known.machine.address or "").cluster()
+        known = dataclasses.replace(known, cluster=view or known.cluster)
+    return known
 
 
 def _successor(known: facts.Facts) -> cluster.Member | handover.Refused:

@@ -59,6 +59,27 @@ class Member:
 
 
 @dataclasses.dataclass(frozen=True)
+class Condition:
+    """What a member tells of its own PostgreSQL."""
+
+    is_primary: bool
+    """Whether it takes writes."""
+    streams: bool
+    """Whether it is a standby that streams from another member."""
+    state: str
+    """Patroni's word, as in Member."""
+
+    @classmethod
+    def parse(cls, answer: collections.abc.Mapping[str, typing.Any]) -> "Condition":
+        """From the answer of Patroni's GET /patroni (Patroni documentation, REST API)."""
+        return cls(
+            is_primary=answer.get("role") == "primary",
+            streams=answer.get("replication_state") == "streaming",
+            state=str(answer.get("state", "unknown")),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class ClusterView:
     """What a member told of the cluster."""
 
@@ -84,6 +105,28 @@ class ClusterView:
     def member(self, name: str) -> Member | None:
         """The member of that name."""
         return next((member for member in self.members if member.name == name), None)
+
+    def corrected(self, name: str, condition: Condition) -> "ClusterView":
+        """The view of the member `name`, with what that member tells of itself.
+
+        GET /cluster tells Raft's last word, and without a majority of members there is no newer one: a primary that
+        has stepped down for that reason would be shown as the primary for ever.
+        """
+        told = self.member(name)
+        if told is None or not told.is_running or condition.is_primary:
+            return self
+        state = "streaming" if condition.streams else condition.state
+        role = Role.STANDBY if told.is_primary else told.role
+        return self._with(dataclasses.replace(told, role=role, state=state))
+
+    def without_primary(self) -> "ClusterView":
+        """The view of members that have no majority: whoever was the primary is none."""
+        primary = self.primary
+        return self._with(dataclasses.replace(primary, role=Role.STANDBY)) if primary else self
+
+    def _with(self, member: Member) -> "ClusterView":
+        members = tuple(member if each.name == member.name else each for each in self.members)
+        return dataclasses.replace(self, members=members)
 
     @classmethod
     def parse(cls, answer: collections.abc.Mapping[str, typing.Any]) -> "ClusterView":

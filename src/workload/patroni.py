@@ -49,6 +49,13 @@ class Client:
         except PatroniError:
             return ()
 
+    def condition(self) -> cluster.Condition | None:
+        """What this member's PostgreSQL does; None where Patroni does not answer."""
+        try:
+            return cluster.Condition.parse(self._request("GET", "/patroni"))
+        except PatroniError:
+            return None
+
     def cluster(self) -> cluster.ClusterView | None:
         """The cluster as this member sees it; None where Patroni does not answer or knows of no cluster."""
         try:

@@ -6,19 +6,43 @@ import typing
 
 if typing.TYPE_CHECKING:
     from tests.fakes.cluster import Process, RaftCluster
+    from tests.fakes.world import World
 
 Json = dict[str, typing.Any]
 
 
+def public(world: World, endpoint: str, path: str) -> Json | None:
+    """GET of what Patroni tells everybody; None where nothing answers at that address, or not yet."""
+    machine = world.at(endpoint.removeprefix("http://").rpartition(":")[0])
+    process = machine.patroni if machine else None
+    if process is None or process.raft is None or process.raft.configuration is None:
+        return None
+    return condition(process) if path == "/patroni" else cluster(process.raft)
+
+
 def cluster(shared: RaftCluster) -> Json:
     """GET /cluster."""
+    if shared.told is not None and not shared.has_quorum():
+        # Raft's last word, for ever.
+        return shared.told
     shown = [(each, each.state) for each in shared.alive()]
     shown += [(process, "stopped") for process, _ in shared.stopped.values() if shared.member(process.name) is None]
     members = [_member(shared, process, state) for process, state in shown]
     answer: Json = {"members": members, "scope": shared.scope}
     if shared.paused:
         answer["pause"] = True
+    shared.told = answer
     return answer
+
+
+def condition(process: Process) -> Json:
+    """GET /patroni."""
+    if process.is_leader:
+        return {"state": process.state, "role": "primary"}
+    # A primary that has lost the majority steps down, and goes on as a standby of nobody.
+    state = "running" if process.state == "streaming" else process.state
+    streams = process.streams and process.raft is not None and process.raft.primary is not None
+    return {"state": state, "role": "replica", **({"replication_state": "streaming"} if streams else {})}
 
 
 def _member(shared: RaftCluster, process: Process, state: str) -> Json:

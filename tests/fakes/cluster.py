@@ -161,6 +161,8 @@ class RaftCluster:
     timeline: int = 0
     history: list[list[typing.Any]] = dataclasses.field(default_factory=list)
     """As Patroni's REST API tells it."""
+    told: Json | None = None
+    """The last answer to GET /cluster."""
     stopped: dict[str, tuple[Process, float]] = dataclasses.field(default_factory=dict)
     """Members that have stopped and are still shown for a while."""
 
@@ -212,6 +214,7 @@ class RaftCluster:
         self._follow()
         self._choose_synchronous()
         self._write()
+        answers.cluster(self)
 
     def _elect(self, alive: list[Process]) -> None:
         if self.paused:
@@ -326,10 +329,6 @@ class RaftCluster:
         self.database.acknowledged = primary.data.position
 
     # REST API and Raft's commands
-
-    def cluster_answer(self) -> Json:
-        """GET /cluster."""
-        return answers.cluster(self)
 
     def patch(self, patch: Json) -> None:
         """PATCH /config."""

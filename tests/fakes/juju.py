@@ -236,7 +236,7 @@ class Application:
             if not unit.watches or not unit.machine.up:
                 continue
             settings = observer.read_settings(unit.directory / ".observer.json")
-            with mock.patch.object(observer, "_get", lambda endpoint: _cluster_answer(self.world, endpoint)):
+            with mock.patch.object(observer, "_get", lambda *asked: answers.public(self.world, *asked)):
                 digest = observer.digest(settings.get("endpoints") or [])
             retry = settings.get("retry_seconds")
             due = retry is not None and self.world.now - unit.observer_since >= retry
@@ -323,11 +323,3 @@ class Application:
     def primary(self) -> units.Unit:
         """The unit of the primary."""
         return self.unit_of(self.world.primary)
-
-
-def _cluster_answer(on: world.World, endpoint: str) -> dict[str, typing.Any] | None:
-    machine = on.at(endpoint.removeprefix("http://").rpartition(":")[0])
-    process = machine.patroni if machine else None
-    if process is None or process.raft is None or process.raft.configuration is None:
-        return None
-    return answers.cluster(process.raft)

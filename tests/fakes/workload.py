@@ -69,15 +69,10 @@ class Client(patroni.Client):
         shared = process.raft
         if shared is None or (path != "/reload" and shared.configuration is None):
             raise cluster.HttpError(503, "no cluster yet")
-        if method != "GET":
-            self._authorise(process)
+        if method == "GET":
+            return self._tell(process, shared, path)
+        self._authorise(process)
         match method, path:
-            case "GET", "/cluster":
-                return answers.cluster(shared)
-            case "GET", "/history":
-                return shared.history
-            case "GET", "/config":
-                return shared.configuration
             case "PATCH", "/config":
                 shared.patch(body)
                 return shared.configuration
@@ -86,6 +81,18 @@ class Client(patroni.Client):
                 return {"message": "reload scheduled"}
             case "POST", "/switchover":
                 return {"message": shared.switchover(body["leader"], body["candidate"])}
+        raise cluster.HttpError(404, path)
+
+    def _tell(self, process: cluster.Process, shared: cluster.RaftCluster, path: str) -> object:
+        match path:
+            case "/cluster":
+                return answers.cluster(shared)
+            case "/patroni":
+                return answers.condition(process)
+            case "/history":
+                return shared.history
+            case "/config":
+                return shared.configuration
         raise cluster.HttpError(404, path)
 
     def _authorise(self, process: cluster.Process) -> None:

@@ -16,7 +16,7 @@ import observer
 from lab.controller import clock, core, engine, tags
 from lab.controller import store as store_module
 from lab.controller.entities import applications, leadership, relations, statuses, tasks, units
-from tests.fakes import world
+from tests.fakes import answers, world
 from tests.model import machines, stage, versions, worldserver
 
 APPLICATION = versions.APPLICATION
@@ -291,9 +291,5 @@ class Observer:
                 self.seen = digest
         return task.status.ended
 
-    def _answer(self, endpoint: str) -> dict[str, typing.Any] | None:
-        machine = self._simulation.world.at(endpoint.removeprefix("http://").rpartition(":")[0])
-        process = machine.patroni if machine else None
-        if process is None or process.raft is None or process.raft.configuration is None:
-            return None
-        return process.raft.cluster_answer()
+    def _answer(self, endpoint: str, path: str) -> dict[str, typing.Any] | None:
+        return answers.public(self._simulation.world, endpoint, path)

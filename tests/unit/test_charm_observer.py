@@ -30,13 +30,14 @@ class Patroni(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.answer: object = {"members": MEMBERS}
+        self.own: object = {"role": "replica", "replication_state": "streaming"}
         self.status = 200
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                assert self.path == "/cluster"
-                body = outer.answer if isinstance(outer.answer, bytes) else json.dumps(outer.answer).encode()
+                answer = {"/cluster": outer.answer, "/patroni": outer.own}[self.path]
+                body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -86,6 +87,13 @@ def test_what_is_a_change(patroni: Patroni, answer: object) -> None:
     assert observer.digest([patroni.url]) not in (before, None)
 
 
+@pytest.mark.parametrize("own", [{"role": "primary"}, {"role": "replica"}, b"not json"])
+def test_what_becomes_of_this_member_is_a_change(patroni: Patroni, own: object) -> None:
+    before = observer.digest([patroni.url])
+    patroni.own = own
+    assert observer.digest([patroni.url]) not in (before, None)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -98,6 +106,7 @@ def test_what_is_a_change(patroni: Patroni, answer: object) -> None:
 def test_what_is_none(patroni: Patroni, answer: object) -> None:
     before = observer.digest([patroni.url])
     patroni.answer = answer
+    patroni.own = {"role": "replica", "replication_state": "streaming", "xlog": {"replayed_location": 9}}
     assert observer.digest([patroni.url]) == before
 
 

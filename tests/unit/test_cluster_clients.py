@@ -63,6 +63,44 @@ def test_a_cluster_as_patroni_tells_it() -> None:
     assert view.member("pg-9") is None
 
 
+PRIMARY = {"role": "primary", "state": "running"}
+FORMER = {"role": "replica", "state": "running"}
+STREAMING = {"role": "replica", "state": "running", "replication_state": "streaming"}
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "expected"),
+    [
+        ("pg-0", PRIMARY, ("leader", "running")),
+        # It has stepped down, and there is no majority to say so to.
+        ("pg-0", FORMER, ("replica", "running")),
+        ("pg-0", STREAMING, ("replica", "streaming")),
+        ("pg-1", STREAMING, ("sync_standby", "streaming")),
+        ("pg-1", FORMER, ("sync_standby", "running")),
+        ("pg-1", {"role": "replica", "state": "stopping"}, ("sync_standby", "stopping")),
+        # It is being promoted, or has not yet written what it is.
+        ("pg-1", PRIMARY, ("sync_standby", "streaming")),
+        ("pg-2", STREAMING, ("replica", "creating replica")),
+        ("pg-9", PRIMARY, None),
+    ],
+)
+def test_what_a_member_tells_of_itself_counts(name: str, own: dict[str, str], expected: tuple[str, str] | None) -> None:
+    view = cluster.ClusterView.parse(ANSWER)
+    corrected = view.corrected(name, cluster.Condition.parse(own))
+    member = corrected.member(name)
+    assert (member and (member.role.value, member.state)) == expected
+    assert [each for each in corrected.members if each.name != name] == [
+        each for each in view.members if each.name != name
+    ]
+
+
+def test_nobody_is_the_primary_where_there_is_no_majority() -> None:
+    view = cluster.ClusterView.parse(ANSWER).without_primary()
+    assert view.primary is None
+    assert view.member("pg-0") is not None
+    assert view.without_primary() == view
+
+
 class Patroni(http.server.ThreadingHTTPServer):
     daemon_threads = True
 

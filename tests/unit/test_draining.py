@@ -59,6 +59,35 @@ def test_a_standby_that_leaves_is_drained(deployed: Deployed, stops: list[tuple[
     assert stops == [(f"{builds.APPLICATION}-{going.number}", False)]
 
 
+@pytest.mark.parametrize("why", ["refresh", "removal"])
+def test_one_that_becomes_the_primary_meanwhile_is_handed_over_before_it_stops(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    on = deployed(3)
+    if on.primary.number == 2:
+        on.units[0].act("switchover", candidate=f"{builds.APPLICATION}/1")
+        on.settle()
+    going = on.units[2]
+    process = going.machine.patroni
+    assert process is not None
+    before = len(on.world.switchovers)
+    renounce = draining._renounce
+
+    def fail_over(*_: object) -> None:
+        monkeypatch.setattr(draining, "_renounce", renounce)
+        on.world.raft.promote(process)
+
+    monkeypatch.setattr(draining, "_renounce", fail_over)
+    if why == "refresh":
+        on.refresh(builds.NEW)
+    else:
+        on.remove_unit(2)
+    on.settle()
+    # The world notes where a primary of others is stopped.
+    assert on.world.violations == []
+    assert on.world.switchovers[before][0] == process.name
+
+
 @pytest.mark.parametrize("fault", ["patroni", "sql", "slow"])
 def test_it_is_only_a_hint(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     clock = types.SimpleNamespace(now=0.0)

@@ -144,7 +144,7 @@ def test_the_observer_s_settings(
     file = tmp_path / "settings"
     file.write_text(json.dumps(example["observer"] | {"of-a-later-version": 1}))
     asked: list[str] = []
-    monkeypatch.setattr(observer, "_get", asked.append)
+    monkeypatch.setattr(observer, "_get", lambda endpoint, _: asked.append(endpoint))
     observer.digest(observer.read_settings(file)["endpoints"])
     assert asked == example["observer"]["endpoints"]
 
