@@ -156,6 +156,11 @@ class Application(deployment.Deployment):
         """Return the configuration that all members share."""
         return self.lab.inside(_CLUSTER.replace("/cluster", "/config"), *self.addresses().values())
 
+    def takes_writes(self, host: str) -> bool:
+        """Whether the member at `host` says of itself that it is the primary; /cluster may be out of date."""
+        told = self.lab.inside(_CLUSTER.replace("/cluster", "/patroni"), host) or {}
+        return told.get("role") == "primary"
+
     def runs(self, unit: str, hosts: Collection[str]) -> bool:
         """Whether the first of the hosts that answers says that the unit leads, or streams from the one that does."""
         members = {member["name"]: member for member in self.patroni(hosts)["members"]}

@@ -151,7 +151,9 @@ def test_a_unit_that_is_left_alone_says_what_is_missing_and_serves_when_the_othe
         three.fault("crash", *others)
         text = "No majority: 1 of 3 members reachable; start or restore the others"
         assert three.await_status("blocked", text, primary) == text
-        three.until("there is no primary", lambda: not three.runs(primary, [host]))
+        three.until("it has stepped down", lambda: not three.takes_writes(host))
+        # And it goes on to say so.
+        assert three.await_status("blocked", text, primary) == text
         begun = time.monotonic()
         three.fault("start", *others)
         writing.await_write()
