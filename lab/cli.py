@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lab import cache, commands, namespaces, requirements, settings
 from lab.image import build, chroot, gold, mirror
 from lab.machines import machine, nspawn
-from lab.snaps import store
+from lab.snaps import release, store, tick
 
 _CONTROLLER_TIMEOUT = 30.0
 
@@ -162,6 +162,31 @@ def _readdress(lab_settings: settings.Settings, arguments: argparse.Namespace) -
     return 0
 
 
+def _store_release(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
+    try:
+        name, revision, channel = release.release(lab_settings, arguments.snap, arguments.channel)
+    except ValueError as error:
+        raise LookupError(str(error)) from error
+    print(f"{channel} serves {name} {revision}")
+    return 0
+
+
+def _store_withdraw(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
+    print(f"the store has no {arguments.snap} {release.withdraw(lab_settings, arguments.snap)} any more")
+    return 0
+
+
+def _snapd_tick(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
+    _reexecute_inside(lab_settings)
+    machines = nspawn.Machines(lab_settings)
+    found = [machines.get(name) for name in arguments.machines or machines.names()]
+    running = [one for one in found if one.running or arguments.machines]
+    for name, said in tick.tick(running).items():
+        for line in said.splitlines():
+            print(f"{name}\t{line}")
+    return 0
+
+
 def _prune(lab_settings: settings.Settings, arguments: argparse.Namespace) -> int:
     in_use = set()
     for description in lab_settings.state.parent.glob("*/machines/*/machine.json"):
@@ -272,6 +297,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     shell = verb("shell", _shell, "Open a shell in the lab's network, or in a machine.")
     shell.add_argument("machine", nargs="?", metavar="MACHINE")
+    released = verb("store-release", _store_release, "Let the store serve a new revision of a snap.", "snap")
+    released.epilog = "SNAP names one of the store, whose content is released anew, or a file that ends in .snap."
+    released.add_argument("--channel", help="TRACK/RISK[/BRANCH]; by default the snap's default channel")
+    verb("store-withdraw", _store_withdraw, "Take the newest revision of a snap back from the store.", "snap")
+    ticked = verb("snapd-tick", _snapd_tick, "Refresh now what has an update and is not held, as snapd does by itself.")
+    ticked.add_argument("machines", nargs="*", metavar="MACHINE", help="all that run if absent")
     prune = verb("prune", _prune, "Remove what is old from the cache.")
     prune.add_argument("--all", action="store_true", help="everything that no machine uses")
     verb("_stop-machines", _stop_machines, "Power all machines off.")

@@ -13,6 +13,7 @@ from lab import cache, commands, namespaces, settings
 from lab.image import rootfs
 from lab.machines import nspawn
 from lab.snaps import base, placeholder, proxy
+from lab.snaps.proxy import index
 
 _TIMEOUT = 300.0
 _MACHINE = "gold"
@@ -23,6 +24,8 @@ snap set system store.access=offline refresh.hold=2099-01-01T00:00:00Z
 for file in /var/lib/juju/storage-pool/*.snap; do snap install --dangerous "$file"; done
 systemctl stop snapd.service snapd.socket
 """
+
+_TRACKING: dict[str, str] = dict.fromkeys((placeholder.NAME, base.NAME), index.DEFAULT_CHANNEL)
 
 _OWN = ("etc/machine-id", "etc/hostname", "etc/hosts", "etc/fstab", "var/lib/systemd/random-seed", "var/lib/dbus")
 _EMPTIED = ("var/log", "var/tmp", "tmp", "run", "var/cache/snapd", "var/lib/juju", "root")
@@ -40,6 +43,7 @@ def ensure(lab_settings: settings.Settings) -> pathlib.Path:
     inputs: dict[str, cache.Input] = {
         "image": image.name,
         "prepare": _PREPARE,
+        "tracking": repr(_TRACKING),
         "left out": " ".join((*_OWN, *_EMPTIED)),
         "proxy": pathlib.Path(proxy.__file__).parent,
         **{f"snap {number}": snap.parent.name for number, snap in enumerate(snaps)},
@@ -66,7 +70,7 @@ def _build(lab_settings: settings.Settings, path: pathlib.Path, image: pathlib.P
             raise RuntimeError(f"the gold layer's machine failed: {_log(own)}")
         upper = own.machines / _MACHINE / "upper"
         _reduce(upper)
-        proxy.install(upper)
+        proxy.install(upper, _TRACKING)
         _mark_updated(upper)
         upper.chmod(0o755)
         path.rmdir()

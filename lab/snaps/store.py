@@ -23,8 +23,7 @@ from lab.snaps.proxy import faults, index
 
 PUBLISHER = {"id": "lab", "username": "lab", "display-name": "Lab", "validation": "unproven"}
 
-
-LATEST = ("latest/stable",)
+LATEST = (index.DEFAULT_CHANNEL,)
 
 
 def ensure(lab_settings: settings.Settings) -> pathlib.Path:
@@ -52,14 +51,21 @@ def ensure(lab_settings: settings.Settings) -> pathlib.Path:
 
 
 def withdraw(store: pathlib.Path, name: str, revision: int) -> None:
-    """Offer a revision no longer. Machines that have it keep it; channels that served it are closed."""
+    """Offer a revision no longer. Machines that have it keep it.
+
+    Channels that served it serve again what they served before, or are closed where that is not there any more either.
+    """
     with _locked(store) as entries:
         entry = entries.get(name, {"revisions": {}})
         withdrawn = entry["revisions"].pop(str(revision), None)
         if withdrawn is not None:
             channels = entry["channels"][withdrawn["architecture"]]
             for channel in [channel for channel, served in channels.items() if served == str(revision)]:
-                del channels[channel]
+                before = withdrawn.get("replaces", {}).get(channel)
+                if before in entry["revisions"]:
+                    channels[channel] = before
+                else:
+                    del channels[channel]
             (store / withdrawn["file"]).unlink(missing_ok=True)
 
 
@@ -100,7 +106,11 @@ def publish(
                 "released-at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         served = entry.setdefault("channels", {}).setdefault(architecture, {})
-        served.update(dict.fromkeys(channels, str(revision)))
+        replaces = entry["revisions"][str(revision)].setdefault("replaces", {})
+        for channel in channels:
+            if served.get(channel, str(revision)) != str(revision):
+                replaces[channel] = served[channel]
+            served[channel] = str(revision)
 
 
 def set_faults(store: pathlib.Path, rules: Sequence[typing.Mapping[str, typing.Any]]) -> None:

@@ -23,6 +23,9 @@ class Daemon:
         self.snaps_directory.mkdir()
         self.current: dict[str, str] = {}
         self.channel: dict[str, str] = {}
+        self.holds: dict[str, str] = {}
+        self.devmode: set[str] = set()
+        self.disabled: set[str] = set()
         self.changes: dict[str, dict[str, typing.Any]] = {}
         self.requests: list[tuple[str, str, typing.Any]] = []  # method, path, body or form
         self.callers: list[tuple[int, int]] = []
@@ -40,24 +43,37 @@ class Daemon:
         return sorted(path.stem.split("_")[1] for path in self.snaps_directory.glob(f"{name}_*.snap"))
 
     def describe(self, name: str, revision: str) -> dict[str, typing.Any]:
-        return {
+        hold = {"hold": self.holds[name]} if name in self.holds else {}
+        active = self.current[name] == revision and name not in self.disabled
+        return hold | {
             "name": name,
             "revision": revision,
             "channel": self.channel.get(name, ""),
             "tracking-channel": self.channel.get(name, ""),
-            "status": "active" if self.current[name] == revision else "installed",
+            "status": "active" if active else "installed",
+            "devmode": name in self.devmode,
             "confinement": "strict",
             "mounted-from": f"/var/lib/snapd/snaps/{name}_{revision}.snap",
         }
 
-    def side_load(self, fields: dict[str, bytes], name: str) -> str:
-        numbers = [int(revision[1:]) for revision in self.revisions(name)]
-        revision = f"x{max(numbers, default=0) + 1}"
-        change = self.change("install-snap", f'Install "{name}" snap from file "{name}_9.snap"', name, revision)
-        if self.outcome == "Done":
-            (self.snaps_directory / f"{name}_{revision}.snap").write_bytes(fields["snap"])
-            self.current[name] = revision
-        return change
+    def side_load(self, *snaps: bytes) -> str:
+        """Install snaps, whose content begins with their name, as one change."""
+        summaries = []
+        for content in snaps:
+            name = content.split(b" ")[0].decode()
+            numbers = [int(revision[1:]) for revision in self.revisions(name)]
+            revision = f"x{max(numbers, default=0) + 1}"
+            summaries.append((name, revision))
+            if self.outcome == "Done":
+                (self.snaps_directory / f"{name}_{revision}.snap").write_bytes(content)
+                self.current[name] = revision
+        if len(snaps) > 1:
+            names = ", ".join(f'"{name}"' for name, _ in summaries)
+            change = self.change("install-snap", f'Install snaps {names} from files "a", "b"', *summaries[0])
+            self.changes[change]["tasks"] = [_mount(*each) for each in summaries]
+            return change
+        [(name, revision)] = summaries
+        return self.change("install-snap", f'Install "{name}" snap from file "{name}_9.snap"', name, revision)
 
     def change(self, kind: str, summary: str, name: str, revision: str = "") -> str:
         number = str(len(self.changes) + 1)
@@ -67,7 +83,7 @@ class Daemon:
             "summary": summary,
             "status": self.outcome,
             "ready": self.outcome in ("Done", "Error"),
-            "tasks": [{"kind": "mount-snap", "summary": f'Mount snap "{name}" ({revision})', "log": []}],
+            "tasks": [_mount(name, revision)],
         }
         return number
 
@@ -88,6 +104,10 @@ class Daemon:
                 path.unlink()
             del self.current[name]
         return self.change(f"{action}-snap", f'{action.title()} "{name}" snap', name, revision)
+
+
+def _mount(name: str, revision: str) -> dict[str, typing.Any]:
+    return {"kind": "mount-snap", "summary": f'Mount snap "{name}" ({revision})', "log": []}
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -149,10 +169,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         raw = self._body()
         content_type = self.headers["Content-Type"] or ""
         if content_type.startswith("multipart/form-data"):
-            fields = _fields(content_type, raw)
-            self.daemon.requests.append(("POST", self.path, fields))
-            name = fields["snap"].split(b" ")[0].decode()
-            self._accepted(self.daemon.side_load(fields, name))
+            fields, snaps = _fields(content_type, raw)
+            self.daemon.requests.append(("POST", self.path, fields | {"snap": b", ".join(snaps)}))
+            self._accepted(self.daemon.side_load(*snaps))
             return
         body = json.loads(raw)
         self.daemon.requests.append(("POST", self.path, body))
@@ -202,8 +221,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
 
 
-def _fields(content_type: str, raw: bytes) -> dict[str, bytes]:
+def _fields(content_type: str, raw: bytes) -> tuple[dict[str, bytes], list[bytes]]:
+    """The form's fields, and the files of its snaps."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     message = email.parser.BytesParser().parsebytes(head + raw)
-    parts = typing.cast("list[typing.Any]", message.get_payload())
-    return {part.get_param("name", header="content-disposition"): part.get_payload(decode=True) for part in parts}
+    parts = [
+        (part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
+        for part in typing.cast("list[typing.Any]", message.get_payload())
+    ]
+    return {name: value for name, value in parts if name != "snap"}, [value for name, value in parts if name == "snap"]

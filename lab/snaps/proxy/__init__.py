@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+from collections.abc import Mapping
+
+from . import memory
 
 STORE_DIRECTORY = "/var/lib/lab/store"
 """Where machines see the store's directory. The unit names it too."""
 
 _HERE = pathlib.Path(__file__).parent
 _PACKAGE = "usr/local/lib/store-proxy/store_proxy"
+_MEMORY = "var/lib/store-proxy/memory.json"  # the unit names it too
 _UNITS = "etc/systemd/system"
 
 
-def install(root: pathlib.Path) -> None:
-    """Put the proxy and its units into a root file system, or a layer of one, that is not running."""
+def install(root: pathlib.Path, tracking: Mapping[str, str]) -> None:
+    """Put the proxy and its units into a root file system, or a layer of one, that is not running.
+
+    tracking: the channels that its snaps follow, by name; snapd knows of none, since they came from files.
+    """
     package = root / _PACKAGE
     package.mkdir(parents=True, exist_ok=True)
     for module in _HERE.glob("*.py"):
@@ -34,3 +41,4 @@ def install(root: pathlib.Path) -> None:
     enabled.unlink(missing_ok=True)
     enabled.symlink_to("../store-proxy.socket")
     (root / STORE_DIRECTORY.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    memory.write(root / _MEMORY, memory.Contents(tracking=dict(tracking)))

@@ -45,6 +45,10 @@ class Answers:
         asked = self._memory.change(str(answer.get("id")))
         if asked is not None and asked.action in CHANGE_KINDS:
             answer["kind"] = CHANGE_KINDS[asked.action]
+        if asked is not None and asked.all_of:
+            names = ", ".join(f'"{name}"' for name in asked.all_of)
+            answer["summary"] = f"Refresh {'snaps ' if len(asked.all_of) > 1 else ''}{names}"
+            answer.setdefault("data", {})["snap-names"] = list(asked.all_of)
         for key in ("summary", "err"):
             if key in answer:
                 answer[key] = self._text(answer[key], asked)
@@ -60,7 +64,7 @@ class Answers:
     def _text(self, text: str, asked: memory.Change | None) -> str:
         name = None
         if asked is not None:
-            name = asked.name
+            name = asked.name or None
             text = FROM_FILE.sub(f'snap from "{asked.channel}" channel', text)
             if asked.action == "refresh":
                 text = re.sub(r'^Install (?=")', "Refresh ", text)
@@ -73,6 +77,17 @@ class Answers:
             return self._memory.revision(name, match[0]) if name else match[0]
 
         return LOCAL_REVISION.sub(number, text)
+
+
+NOTHING_TO_REFRESH = {
+    "id": "0",  # snapd's own changes begin at 1
+    "kind": "refresh-snap",
+    "summary": "Refresh all snaps: no updates",
+    "status": "Done",
+    "ready": True,
+    "tasks": [],
+}
+"""The change with which snapd answers a refresh of all snaps where there is nothing to do."""
 
 
 def offer(snap: index.Snap, revision: index.Revision, channel: str) -> dict[str, typing.Any]:

@@ -5,7 +5,10 @@
     {"snaps": {NAME: {"id", "publisher", "default-channel",
                       "channels": {ARCHITECTURE: {CHANNEL: REVISION}},
                       "revisions": {REVISION: {"file", "architecture", "sha256", "size", "released-at", "version",
-                                               "type", "base", "confinement", "summary", "description", "apps"}}}}}
+                                               "type", "base", "confinement", "summary", "description", "apps",
+                                               "replaces": {CHANNEL: REVISION}}}}}}
+
+``replaces`` is what a channel served before this revision: what it serves again when the revision is withdrawn.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from . import refusal
 
 FILE_NAME = "index.json"
 RISKS = ("stable", "candidate", "beta", "edge")
+DEFAULT_CHANNEL = "latest/stable"
 
 
 def full_channel(channel: str, tracking: str | None = None) -> str:
@@ -100,7 +104,7 @@ class Snap:
             name=name,
             id=entry.get("id", ""),
             publisher=entry.get("publisher", {}),
-            default_channel=entry.get("default-channel", "latest/stable"),
+            default_channel=entry.get("default-channel", DEFAULT_CHANNEL),
             revisions=revisions,
             channels={channel: str(number) for channel, number in channels.items() if str(number) in revisions},
         )

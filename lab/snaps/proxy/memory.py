@@ -31,6 +31,7 @@ class Change:
     revision: str | None = None
     local_revision: str | None = None
     outcome: str | None = None
+    all_of: list[str] = field(default_factory=list)  # the snaps of a refresh that named none; the others stay empty
 
 
 @dataclass
@@ -42,6 +43,17 @@ class Contents:
     expected: dict[str, dict[str, str]] = field(default_factory=dict)  # snap: local revision: the store's revision
     digests: dict[str, list[typing.Any]] = field(default_factory=dict)  # file: [inode, size, modified, sha256]
     changes: dict[str, Change] = field(default_factory=dict)  # by snapd's number
+
+
+def write(path: pathlib.Path, contents: Contents) -> None:
+    """Keep it, so that a crash leaves the old contents or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replacement = path.with_suffix(".new")
+    with replacement.open("w") as file:
+        json.dump(dataclasses.asdict(contents), file)
+        file.flush()
+        os.fsync(file.fileno())
+    replacement.replace(path)
 
 
 class Memory:
@@ -150,10 +162,4 @@ class Memory:
         return contents
 
     def _save(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        replacement = self._path.with_suffix(".new")
-        with replacement.open("w") as file:
-            json.dump(dataclasses.asdict(self._contents), file)
-            file.flush()
-            os.fsync(file.fileno())
-        replacement.replace(self._path)
+        write(self._path, self._contents)

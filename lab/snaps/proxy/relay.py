@@ -91,6 +91,11 @@ class Relay(http.server.BaseHTTPRequestHandler):
         content = {"type": "sync", "status-code": 200, "status": "OK", "result": result, **fields}
         self._send(200, json.dumps(content).encode(), [("Content-Type", "application/json")])
 
+    def accept(self, change: str) -> None:
+        """Answer in snapd's stead that a change has begun."""
+        content = {"type": "async", "status-code": 202, "status": "Accepted", "result": None, "change": change}
+        self._send(202, json.dumps(content).encode(), [("Content-Type", "application/json")])
+
     def refuse(self, error: refusal.Refusal) -> None:
         """Answer with an error in snapd's stead."""
         content = {

@@ -1,4 +1,4 @@
-"""The form with which a snap's file is handed to snapd."""
+"""The form with which snaps' files are handed to snapd."""
 
 from __future__ import annotations
 
@@ -13,41 +13,46 @@ BLOCK = 1 << 20
 
 
 class Form:
-    """A multipart form: fields, then the snap's file.
+    """A multipart form: fields, then the snaps' files. snapd makes one change of all of them.
 
     Raises:
-        refusal.Refusal: the file that the index names is not there.
+        refusal.Refusal: a file that the index names is not there.
     """
 
-    def __init__(self, fields: Mapping[str, str], path: pathlib.Path):
+    def __init__(self, fields: Mapping[str, str], *paths: pathlib.Path):
         boundary = uuid.uuid4().hex
-        parts = [
+        start = "".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
             for name, value in fields.items()
-        ]
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="snap"; filename="{path.name}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
         )
-        self._path = path
-        self._head = "".join(parts).encode()
+        self._files: list[tuple[bytes, pathlib.Path]] = []
+        for path in paths:
+            disposition = f'Content-Disposition: form-data; name="snap"; filename="{path.name}"'
+            head = f"{start}--{boundary}\r\n{disposition}\r\nContent-Type: application/octet-stream\r\n\r\n"
+            self._files.append((head.encode(), path))
+            start = "\r\n"  # what follows a file begins a line of its own
         self._tail = f"\r\n--{boundary}--\r\n".encode()
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise refusal.Refusal(404, "", f"the store's file {path.name} is missing") from None
+        size = sum(len(head) + _size(path) for head, path in self._files) + len(self._tail)
         self.headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(self._head) + size + len(self._tail)),
+            "Content-Length": str(size),
         }
 
     def blocks(self) -> Iterator[bytes]:
         """The form, block by block."""
-        yield self._head
-        with self._path.open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
+        for head, path in self._files:
+            yield head
+            with path.open("rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
         yield self._tail
+
+
+def _size(path: pathlib.Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        raise refusal.Refusal(404, "", f"the store's file {path.name} is missing") from None
 
 
 def send(daemon: snapd.Snapd, form: Form, caller: snapd.Caller) -> str:

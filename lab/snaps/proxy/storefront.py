@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import re
@@ -10,7 +11,7 @@ import typing
 import urllib.parse
 from dataclasses import dataclass
 
-from . import answers, faults, index, memory, planner, refusal, relay, sideload, snapd
+from . import answers, faults, index, memory, planner, refusal, relay, sideload, snapd, updates
 
 INTERCEPTED = frozenset(planner.STORE_ACTIONS + planner.REVISION_ACTIONS)
 SNAP_PATH = re.compile(r"/v2/snaps/([^/]+)")
@@ -44,6 +45,12 @@ class Store:
             classic=snap.get("confinement") == "classic",
             devmode=bool(snap.get("devmode")),
         )
+
+    def updates(self) -> list[updates.Update]:
+        """The updates of the machine's snaps, held or not."""
+        self.memory.settle()
+        now = datetime.datetime.now(datetime.UTC)
+        return list(updates.available(self.daemon.get("/v2/snaps") or [], self.index, self.memory, now))
 
 
 class Storefront(relay.Relay):
@@ -80,6 +87,8 @@ class Storefront(relay.Relay):
             self._find(urllib.parse.parse_qs(url.query))
         elif path == "/v2/snaps" or SNAP_PATH.fullmatch(path):
             self.forward(rewrite=self._rewrite_snaps)
+        elif path == f"/v2/changes/{answers.NOTHING_TO_REFRESH['id']}":
+            self.answer(answers.NOTHING_TO_REFRESH)
         elif path == "/v2/changes" or path.startswith("/v2/changes/"):
             self.forward(rewrite=self._rewrite_changes)
         elif path == "/v2/snapshots":
@@ -106,7 +115,8 @@ class Storefront(relay.Relay):
         exact = bool(name) and not name.endswith("*")
         self.store.faults.query(name if exact else None)
         if query.get("select") == ["refresh"]:
-            self.answer(self._refreshable(), sources=["store"])
+            found = self.store.updates()
+            self.answer([answers.offer(each.snap, each.revision, each.channel) for each in found], sources=["store"])
             return
         snaps = self.store.index.snaps()
         if exact:
@@ -123,20 +133,6 @@ class Storefront(relay.Relay):
         ]
         self.answer(offers, sources=["store"], **{"suggested-currency": "USD"})
 
-    def _refreshable(self) -> list[dict[str, typing.Any]]:
-        """The snaps that a refresh would change, as `snap refresh --list` shows them. Held ones are not among them."""
-        self.store.memory.settle()
-        offers: list[dict[str, typing.Any]] = []
-        for installed in self.store.daemon.get("/v2/snaps") or []:
-            name = installed["name"]
-            snap, tracking = self.store.index.get(name), self.store.memory.tracking(name)
-            if snap is None or tracking is None or "hold" in installed:
-                continue
-            head = snap.head(tracking)
-            if head and head.number != self.store.memory.revision(name, str(installed["revision"])):
-                offers.append(answers.offer(snap, head, tracking))
-        return offers
-
     def _post(self) -> None:
         path = urllib.parse.urlsplit(self.path).path.rstrip("/")
         single = SNAP_PATH.fullmatch(path)
@@ -152,7 +148,9 @@ class Storefront(relay.Relay):
             return
         names = [single[1]] if single else options.get("snaps") or []
         action = options.get("action")
-        if action not in INTERCEPTED or not names:
+        if action == "refresh" and not names:
+            self._refresh_all(options)
+        elif action not in INTERCEPTED or not names:
             self.forward(body=raw)
         elif len(names) > 1 and action in planner.STORE_ACTIONS:
             raise refusal.Refusal(400, "", f"this store can {action} one snap a request only")
@@ -176,6 +174,33 @@ class Storefront(relay.Relay):
             self._install_base(plan.revision.base)
         with store.deciding:  # what was decided may have aged while the download took its time
             self._execute(request, self._plan(request))
+
+    def _refresh_all(self, options: dict[str, typing.Any]) -> None:
+        """Refresh what has an update and is not held, as one change."""
+        store = self.store
+        store.faults.query()
+        for update in self._free():
+            store.faults.download(update.snap.name, update.revision.number)
+            if update.revision.base:
+                self._install_base(update.revision.base)
+        with store.deciding:  # the downloads took their time
+            found = self._free()
+            if not found:
+                self.accept(answers.NOTHING_TO_REFRESH["id"])
+                return
+            for update in found:
+                local = planner.next_local_revision(store.memory.local_revisions(update.snap.name))
+                store.memory.expect(update.snap.name, local, update.revision.number)
+            names = [update.snap.name for update in found]
+            logger.info("refresh of all: %s", ", ".join(names))
+            fields = planner.side_load_fields(planner.Request("refresh", "", options), None)
+            form = sideload.Form(fields, *(store.index.path(update.revision) for update in found))
+            headers = self.request_headers("content-type") | form.headers
+            begin = self._begin(memory.Change("", "refresh", all_of=names))
+            self.forward(path="/v2/snaps", body=form.blocks(), headers=headers, rewrite=begin)
+
+    def _free(self) -> list[updates.Update]:
+        return [update for update in self.store.updates() if not update.held]
 
     def _plan(self, request: planner.Request) -> planner.Plan:
         return planner.plan(
