@@ -68,7 +68,7 @@ def rewritten(text: str, version: Version) -> str:
     """
     values = {"charm": version.charm, "workload": version.workload, **version.revisions}
     for key, value in values.items():
-        text, count = re.subn(rf'^{key} = "[^"]*"$', f'{key} = "{value}"', text, flags=re.MULTILINE)
+        text, count = re.subn(rf'^{key} = "[^"]*".*$', f'{key} = "{value}"', text, flags=re.MULTILINE)
         if count != 1:
             raise ValueError(f"{VERSIONS} has {count} lines of {key!r}, not one; was the charm packed by charmcraft?")
     tomllib.loads(text)

@@ -25,8 +25,12 @@ SECRET_LABEL = "system-users"
 PATRONI_PORT = 8008
 POLL = 1.0
 """Seconds between two looks: statuses change as hooks end, and a hook takes about a second."""
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds in which anything that Juju and the charm do for one unit after the other is done, on a busy host too."""
+DEPLOYING = 1200.0
+"""Seconds for machines that have to be made first, and for the snap, which each of them fetches."""
+SETTLED = 120.0
+"""Seconds for what has been settled already, and may be in the midst of an event."""
 
 
 class Refused(Exception):
@@ -272,6 +276,9 @@ class Database:
         """Wait until the status of a unit, or of the application, has that level and that text in it; return it."""
 
         async def told() -> bool:
+            found = (await self.status()).units or {}
+            for name, each in found.items():
+                raise_on_error(name, each)
             current, message = await self.message(unit)
             return current == level and text in message
 

@@ -19,14 +19,14 @@ FAILOVER = 60.0
 async def deployed(application: database.Database, later: pathlib.Path) -> database.Database:
     """Three units."""
     await application.deploy(later, UNITS)
-    await application.settle(UNITS)
+    await application.settle(UNITS, database.DEPLOYING)
     return application
 
 
 @pytest.fixture
 async def cluster(deployed: database.Database) -> database.Database:
     """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS)
+    await deployed.settle(UNITS, database.SETTLED)
     return deployed
 
 

@@ -18,14 +18,14 @@ CHECK_FAILED = "Rollback with `juju refresh`. Pre-refresh check failed: "
 async def deployed(application: database.Database, earlier: pathlib.Path) -> database.Database:
     """Three units of the earlier version."""
     await application.deploy(earlier, UNITS)
-    await application.settle(UNITS)
+    await application.settle(UNITS, database.DEPLOYING)
     return application
 
 
 @pytest.fixture
 async def cluster(deployed: database.Database) -> database.Database:
     """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS)
+    await deployed.settle(UNITS, database.SETTLED)
     return deployed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shlex
 
 import charm_versions
 import client
@@ -12,6 +13,7 @@ import pytest
 pytestmark = pytest.mark.main_path
 
 UNITS = 3
+SERVER_LOGS = "/var/snap/charmed-postgresql/common/var/log/postgresql/*.log"
 LONGEST_GAP = 15.0
 """Seconds without an acknowledged write in a planned hand-over, on a host that is busy; it takes about two."""
 
@@ -20,14 +22,14 @@ LONGEST_GAP = 15.0
 async def deployed(application: database.Database, earlier: pathlib.Path) -> database.Database:
     """Three units of the earlier version."""
     await application.deploy(earlier, UNITS)
-    await application.settle(UNITS)
+    await application.settle(UNITS, database.DEPLOYING)
     return application
 
 
 @pytest.fixture
 async def cluster(deployed: database.Database) -> database.Database:
     """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS)
+    await deployed.settle(UNITS, database.SETTLED)
     return deployed
 
 
@@ -51,14 +53,28 @@ async def test_the_refresh_is_planned_before_it_begins(cluster: database.Databas
     assert report["plan"]["confirm-before"] == [(await cluster.units())[-2]]
 
 
+async def _times_followed(cluster: database.Database, unit: str) -> int:
+    """Return how often a unit's server has begun to follow a primary, as PostgreSQL's own log tells."""
+    line = f"cat {SERVER_LOGS} | grep -c 'entering standby mode' || true"
+    return int(await cluster.ssh(unit, f"sudo sh -c {shlex.quote(line)}"))
+
+
 async def _refresh_to_the_pause(
     cluster: database.Database, charm: pathlib.Path, revision: str, before: str
 ) -> tuple[str, str]:
     """Refresh until the operator is asked; return the unit that was refreshed, and the one that is next."""
     await cluster.refresh(charm)
     *others, following, highest = await cluster.units()
+
+    async def asked() -> bool:
+        level, text = await cluster.message()
+        if level == "active" and (await cluster.revisions())[following] == revision:
+            pytest.fail(f"{following} was refreshed to revision {revision} of the snap though nobody has confirmed it")
+        return level == "blocked" and "resume-refresh" in text
+
     # The highest unit refreshes its snap: a download and a restart.
-    said = await cluster.await_status("blocked", "resume-refresh", seconds=database.PATIENCE)
+    await cluster.until("the refresh pauses and says how to resume it", asked)
+    _, said = await cluster.message()
     assert f"Check units >={database.number(highest)} are healthy & run `resume-refresh`" in said
     assert said.partition("resume-refresh` on unit ")[2].startswith(f"{database.number(following)}.")
     assert "To rollback, `juju refresh" in said
@@ -97,7 +113,8 @@ async def test_a_refresh_is_confirmed_and_completes(
     cluster: database.Database, later: pathlib.Path, later_version: charm_versions.Version
 ) -> None:
     """The confirmation lets the others follow; no unit stops while it is the primary, which moves at most twice."""
-    timeline = await cluster.timeline()
+    timeline, primary = await cluster.timeline(), await cluster.primary()
+    followed = await _times_followed(cluster, primary)
     async with client.Writing(cluster) as writing:
         highest, following = await _refresh_to_the_pause(
             cluster, later, later_version.revision, charm_versions.EARLIER.revision
@@ -110,6 +127,9 @@ async def test_a_refresh_is_confirmed_and_completes(
         await writing.await_write()
     assert writing.gap < LONGEST_GAP
     assert 1 <= await cluster.timeline() - timeline <= 2
+    # It follows once after it has handed over, and once more after its own refresh.
+    times = await _times_followed(cluster, primary) - followed
+    assert times >= 2, f"{primary} was stopped for its refresh while it was the primary: it was not handed over"
     assert (await cluster.status()).workload_version == later_version.workload
     for unit, server in (await cluster.replayed("SHOW server_version")).items():
         assert server.split()[0] == later_version.workload, unit

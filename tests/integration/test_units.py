@@ -36,7 +36,7 @@ async def deployed(application: database.Database, earlier: pathlib.Path) -> dat
     """One unit of the earlier version, with storage that can be kept."""
     pool = await _pool(application)
     await _deploy(application, earlier, *(word for name in STORAGES for word in ("--storage", f"{name}={pool},1G")))
-    await application.settle(1)
+    await application.settle(1, database.DEPLOYING)
     return application
 
 
