@@ -19,7 +19,7 @@ import handover
 import prechecks
 import refresh_facts
 import switchover
-from workload import cluster, files, machine, raft, snap, sql
+from workload import cluster, machine, raft, snap, sql
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,8 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     def refresh_snap(self, *, snap_name: str, snap_revision: str, refresh: charm_refresh.Machines) -> None:
         """Stop PostgreSQL cleanly, refresh the snap, tell charm-refresh.
 
+        Nothing is stopped before the snap can be had: while a store refuses it this is tried again and again.
+
         If snapd fails, it is not asked again: the operator may want to roll back. Where the revision is still the old
         one PostgreSQL is started again at once.
 
@@ -121,6 +123,8 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         known = self.observe()
         before = self.workload.snap.state().revision
         was_running = known.machine.patroni_running
+        if before != snap_revision:
+            self.workload.require_snap_revision(snap_revision)
         if was_running:
             stop_gracefully(self.workload, known)
         try:
@@ -243,9 +247,7 @@ def precheck(workload: machine.Workload, known: facts.Facts) -> tuple[prechecks.
             activity = database.activity()
         except sql.SqlError as error:
             logger.warning("The primary cannot be asked: %s", error)
-    room = prechecks.Room(
-        snap=files.free_bytes(workload.paths.root / "var/lib/snapd/snaps"), wal=workload.free_bytes("logs")
-    )
+    room = prechecks.Room(snap=workload.free_bytes_for_snaps, wal=workload.free_bytes("logs"))
     return prechecks.reasons(known, activity, room)
 
 

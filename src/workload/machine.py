@@ -17,6 +17,7 @@ from workload import configuration, datadir, files, paths, patroni, raft, snap, 
 logger = logging.getLogger(__name__)
 
 HTTP_DATE_TIMEOUT_SECONDS = 3.0
+MEBIBYTE = 1024 * 1024
 
 
 # The variants in C are ten times as fast; every hook reads the configuration.
@@ -75,6 +76,27 @@ class Workload:
     def free_bytes(self, storage: str) -> int | None:
         """Free bytes on a storage."""
         return files.free_bytes(self.paths.storages()[storage])
+
+    @property
+    def free_bytes_for_snaps(self) -> int | None:
+        """Free bytes where snapd keeps its snaps."""
+        return files.free_bytes(self.paths.root / "var/lib/snapd/snaps")
+
+    def require_snap_revision(self, revision: str) -> None:
+        """Make sure that the snap could be refreshed to that revision now, as far as that can be told without doing it.
+
+        snapd has no call that downloads a revision and keeps it for later. But a revision that the machine has needs no
+        store; of any other one the store tells its size, or why it will not serve it.
+
+        Raises SnapOperationError.
+        """
+        if revision in self.snapd.revisions(paths.SNAP):
+            return
+        size = self.snapd.download_bytes(paths.SNAP, revision)
+        free = self.free_bytes_for_snaps
+        if free is not None and free < size:
+            told = f"{free // MEBIBYTE} MiB free, {size // MEBIBYTE + 1} needed"
+            raise snap.SnapOperationError(f"no room for revision {revision} in /var/lib/snapd/snaps: {told}")
 
     def has_raft_state(self) -> bool:
         """Whether this machine has been a member of a Raft cluster, and has not left it."""

@@ -16,11 +16,13 @@ from workload import snap
 SOCKET = "/run/snapd.socket"
 TIMEOUT_SECONDS = 10.0
 """The store may be far away, or away at all."""
+STORE_TIMEOUT_SECONDS = 120.0
+"""snapd itself asks a store that does not answer several times, and then says so."""
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str):
-        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
+    def __init__(self, path: str, timeout: float):
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
@@ -50,6 +52,16 @@ class Snapd:
         answer = self._request("GET", "/v2/changes", query={"select": "in-progress"})["result"]
         return [each["summary"] for each in answer or [] if "refresh" in each["kind"]]
 
+    def revisions(self, name: str) -> set[str]:
+        """The revisions of a snap that the machine has, the current one and those that it keeps."""
+        found = self._request("GET", "/v2/snaps", query={"select": "all", "snaps": name})["result"]
+        return {str(each["revision"]) for each in found}
+
+    def download_bytes(self, name: str, revision: str) -> int:
+        """Ask the store for a revision without downloading it; its size. snapd calls this a peek at its headers."""
+        body = {"snap-name": name, "revision": revision, "header-peek": True}
+        return self._request("POST", "/v2/download", body=body, timeout=STORE_TIMEOUT_SECONDS)["size"]
+
     def hold(self, names: collections.abc.Iterable[str], until: datetime.datetime) -> None:
         """Hold the snaps' refreshes, whoever asks for all snaps to be refreshed; a request that names one succeeds."""
         time = until.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -69,15 +81,24 @@ class Snapd:
         snap.forget()
 
     def _request(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> dict[str, typing.Any]:
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, timeout)
         url = f"{path}?{urllib.parse.urlencode(query)}" if query else path
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             connection.request(method, url, None if body is None else json.dumps(body).encode(), headers)
             response = connection.getresponse()
-            answer = json.loads(response.read())
+            content = response.read()
+            size = response.getheader("Snap-Length")
+            if size is not None:  # the one answer that is no JSON
+                return {"size": int(size)}
+            answer = json.loads(content)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise snap.SnapdUnreachableError(f"snapd does not answer: {error}") from error
         finally:

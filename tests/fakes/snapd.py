@@ -100,7 +100,12 @@ class Snapd(snapd.Snapd):
         self._machine = on
 
     def _request(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: typing.Any = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: typing.Any = None,
+        timeout: float = snapd.TIMEOUT_SECONDS,
     ) -> dict[str, typing.Any]:
         self._machine.state()
         on = self._machine.snaps
@@ -109,6 +114,13 @@ class Snapd(snapd.Snapd):
             case "GET", "/v2/find":
                 assert query == {"select": "refresh"}
                 return {"result": self._updates()}
+            case "GET", "/v2/snaps":
+                assert query == {"select": "all", "snaps": paths.SNAP}
+                return {"result": [{"revision": each} for each in self._machine.kept]}
+            case "POST", "/v2/download":
+                assert body["snap-name"] == paths.SNAP
+                assert body["header-peek"] is True
+                return {"size": self._machine.ask_store(body["revision"])}
             case "GET", "/v2/connections":
                 assert query == {"snap": paths.SNAP}
                 ends = [

@@ -18,6 +18,7 @@ from tests.fakes import cluster, datafiles, snapd
 from workload import datadir, paths, scram, snap
 
 GIBIBYTE = 1024**3
+SNAP_BYTES = 120 * 1024**2
 STORAGES = ("data", "logs", "archive", "temp")
 
 
@@ -144,7 +145,7 @@ class Machine:
         self.revision: str | None = None
         self.held = False
         self.refresh_fault: str | None = None
-        """unchanged: snapd refuses; changed: it fails after the new revision is in place."""
+        """store: it refuses the revision; unchanged: snapd does; changed: it fails with the new revision in place."""
         self.installs: list[str] = []
         """Revisions in the order in which they were installed."""
         self.stops = 0
@@ -208,11 +209,23 @@ class Machine:
         if not self.snapd_running:
             raise snap.SnapOperationError("snapd does not answer: connection refused")
 
+    @property
+    def kept(self) -> list[str]:
+        """The revisions that snapd has: the current one and the one before."""
+        return list(dict.fromkeys(reversed(self.installs)))[:2]
+
+    def ask_store(self, revision: str) -> int:
+        """Ask for a revision; its size."""
+        if not self.store_reachable:
+            raise snap.SnapOperationError("cannot reach the store")
+        if self.refresh_fault == "store":
+            raise snap.SnapOperationError(f"cannot refresh: the store does not serve revision {revision}")
+        return SNAP_BYTES
+
     def install(self, revision: str) -> None:
         """Install the snap from the store."""
         self._ask_snapd()
-        if not self.store_reachable:
-            raise snap.SnapOperationError("cannot reach the store")
+        self.ask_store(revision)
         if self.revision is not None:
             self.world.violations.append(f"{self.name}: installed twice")
         self.installs.append(revision)
@@ -223,8 +236,10 @@ class Machine:
         self._ask_snapd()
         if self.patroni is not None:
             self.world.violations.append(f"{self.name}: the snap was refreshed while Patroni ran")
-        if not self.store_reachable or self.refresh_fault == "unchanged":
-            raise snap.SnapOperationError("cannot refresh: the store says no")
+        if revision not in self.kept:
+            self.ask_store(revision)
+        if self.refresh_fault == "unchanged":
+            raise snap.SnapOperationError("cannot refresh: the pre-refresh hook failed")
         self.installs.append(revision)
         self.revision = revision
         if self.refresh_fault == "changed":

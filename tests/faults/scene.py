@@ -70,6 +70,7 @@ class Scene:
         self.target = ""
         self._packed = packed
         self._directory = directory
+        (directory / "charms").mkdir(parents=True, exist_ok=True)
         self._numbers = itertools.count(2)
         self._charm = packed
         self._stack = contextlib.ExitStack()

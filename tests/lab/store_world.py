@@ -60,7 +60,7 @@ class Machine:
         response = connection.getresponse()
         content = response.read()
         connection.close()
-        return Answer(response.status, content)
+        return Answer(response.status, content, dict(response.getheaders()))
 
     def post(self, name: str, **body: object) -> Answer:
         return self.call("POST", f"/v2/snaps/{name}", body)
@@ -84,6 +84,7 @@ class Machine:
 class Answer:
     status: int
     content: bytes
+    headers: dict[str, str]
 
     @property
     def json(self) -> dict[str, typing.Any]:

@@ -297,6 +297,23 @@ def test_an_error_on_a_revision(machine: Machine) -> None:
     assert machine.post(NAME, action="install", revision="366").status == 202
 
 
+def test_a_peek_tells_a_revisions_size_without_a_download(machine: Machine) -> None:
+    def peek(revision: str) -> Answer:
+        body = {"snap-name": NAME, "revision": revision, "header-peek": True}
+        return machine.call("POST", "/v2/download", body)
+
+    answer = peek("416")
+    assert (answer.status, answer.content) == (200, b"")
+    assert answer.headers["Snap-Length"] == str(len(b"charmed-postgresql 16.15"))
+    assert peek("999").kind == "snap-revision-not-available"
+    fault(machine, {"fault": "error", "message": "not this one", "revision": "416"})
+    assert peek("416").result["message"] == "not this one"
+    assert peek("366").status == 200
+    fault(machine, {"fault": "unreachable"})
+    assert peek("366").kind == "dns-failure"
+    assert machine.side_loads() == []
+
+
 def test_faults_of_other_machines_do_not_count(machine: Machine) -> None:
     fault(machine, {"fault": "unreachable", "machine": "another"})
     assert machine.post(NAME, action="install", revision="366").status == 202

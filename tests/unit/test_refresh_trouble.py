@@ -137,6 +137,51 @@ def test_a_snap_refresh_that_is_refused_leaves_the_workload_running(deployed: De
     assert set(revisions(on).values()) == {"416"}
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("store", "cannot refresh: the store does not serve revision 416"),
+        ("unreachable", "cannot reach the store"),
+        ("room", "no room for revision 416 in /var/lib/snapd/snaps: 100 MiB free, 121 needed"),
+    ],
+)
+@pytest.mark.parametrize("number", [2, 1])
+def test_nothing_is_stopped_for_a_snap_that_cannot_be_had(
+    deployed: Deployed, fault: str, said: str, number: int
+) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    machine = on.units[number].machine
+    machine.refresh_fault = "store" if fault == "store" else None
+    machine.store_reachable = fault != "unreachable"
+    if fault == "room" and number == 2:
+        pytest.skip("the checks before a refresh ask for more room")
+    machine.free_for_snap = 100 * 1024**2 if fault == "room" else machine.free_for_snap
+    on.refresh(builds.NEW)
+    for _ in range(400):
+        on.tick(retry=False)
+    assert str(on.units[number].error) == said
+    assert machine.revision == "366"
+    assert machine.stops == 0
+    machine.refresh_fault, machine.store_reachable, machine.free_for_snap = None, True, 10 * 1024**3
+    on.settle()
+    assert on.are_active()
+    assert set(revisions(on).values()) == {"416"}
+
+
+def test_a_rollback_needs_no_store(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    assert revisions(on)[2] == "416"
+    for unit in on.units.values():
+        unit.machine.store_reachable = False
+    on.refresh(builds.OLD)
+    on.settle()
+    is_complete(on, "366")
+
+
 def test_a_snap_refresh_that_fails_after_the_change_goes_on(deployed: Deployed) -> None:
     on = deployed(3)
     unit = on.units[2]

@@ -115,7 +115,7 @@ def test_1_a_unit_that_waits_so_resumes_only_in_a_healthy_cluster(deployed: Depl
     result = resume(on, 1)
     assert result.failure is not None
     assert result.failure.startswith("Failed to refresh snap.")
-    assert "cannot refresh: the store says no" in result.log
+    assert "cannot refresh: the pre-refresh hook failed" in result.log
     waiting.machine.refresh_fault = None
     assert waiting.machine.patroni is not None
     on.settle()
@@ -269,7 +269,7 @@ def test_5_so_is_one_that_fails_in_force_refresh_start(deployed: Deployed) -> No
     assert result.results == {
         "result": "Refresh started. Failed to refresh unit 2. Unit 2 will retry refresh on the next Juju event"
     }
-    assert "cannot refresh: the store says no" in result.log
+    assert "cannot refresh: the pre-refresh hook failed" in result.log
     assert on.units[2].machine.patroni is not None
     on.units[2].machine.refresh_fault = None
     on.update_status()

@@ -27,6 +27,7 @@ class Daemon:
         self.asked: list[tuple[str, str, typing.Any]] = []
         self.answer: Answer = {"type": "sync", "result": []}
         self.raw: bytes | None = None
+        self.headers: dict[str, str] = {}
 
 
 @pytest.fixture
@@ -38,6 +39,8 @@ def daemon(tmp_path: pathlib.Path) -> collections.abc.Iterator[Daemon]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             made.asked.append((self.command, self.path, json.loads(body) if body else None))
             self.send_response(200)
+            for name, value in made.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(json.dumps(made.answer).encode() if made.raw is None else made.raw)
 
@@ -50,6 +53,24 @@ def daemon(tmp_path: pathlib.Path) -> collections.abc.Iterator[Daemon]:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield made
         server.shutdown()
+
+
+def test_the_revisions_that_the_machine_has(daemon: Daemon) -> None:
+    daemon.answer = {"type": "sync", "result": [{"name": "db", "revision": "2"}, {"name": "db", "revision": "x1"}]}
+    assert snapd.Snapd(daemon.path).revisions("db") == {"2", "x1"}
+    assert daemon.asked == [("GET", "/v2/snaps?select=all&snaps=db", None)]
+
+
+def test_the_store_is_asked_for_a_revision_without_downloading_it(daemon: Daemon) -> None:
+    client = snapd.Snapd(daemon.path)
+    daemon.headers, daemon.raw = {"Snap-Length": "123"}, b""
+    assert client.download_bytes("db", "416") == 123
+    asked = {"snap-name": "db", "revision": "416", "header-peek": True}
+    assert daemon.asked == [("POST", "/v2/download", asked)]
+    daemon.headers, daemon.raw = {}, None
+    daemon.answer = {"type": "error", "result": {"message": "cannot download snap: no such revision"}}
+    with pytest.raises(snap.SnapOperationError, match="cannot download snap: no such revision"):
+        client.download_bytes("db", "416")
 
 
 def test_questions(daemon: Daemon) -> None:

@@ -51,6 +51,18 @@ class Faults:
         self.query(snap)
         for rule in self._rules("slow", snap=snap, revision=revision):
             self._sleep(float(rule["seconds"]))
+        self._refuse(snap, revision)
+
+    def peek(self, snap: str, revision: str) -> None:
+        """Ask what a download would be.
+
+        Raises:
+            refusal.Refusal: the store is not reachable, or an error is asked for.
+        """
+        self.query(snap)
+        self._refuse(snap, revision)
+
+    def _refuse(self, snap: str, revision: str) -> None:
         for rule in self._rules("error", snap=snap, revision=revision):
             raise refusal.Refusal(400, "", rule["message"], snap)
 

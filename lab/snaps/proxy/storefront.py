@@ -137,10 +137,13 @@ class Storefront(relay.Relay):
         path = urllib.parse.urlsplit(self.path).path.rstrip("/")
         single = SNAP_PATH.fullmatch(path)
         is_json = (self.headers.get("Content-Type") or "").startswith("application/json")
-        if not is_json or (single is None and path != "/v2/snaps"):
+        if not is_json or (single is None and path not in ("/v2/snaps", "/v2/download")):
             self.forward()
             return
         raw = b"".join(self.body())
+        if path == "/v2/download":
+            self._peek(raw)
+            return
         try:
             options = json.loads(raw)
         except ValueError:
@@ -158,6 +161,19 @@ class Storefront(relay.Relay):
             self.forward(body=raw)
         else:
             self._carry_out(planner.Request(action, names[0], options))
+
+    def _peek(self, raw: bytes) -> None:
+        """Tell what a download of a revision would be, in the headers of an answer without content."""
+        options = json.loads(raw)
+        name, number = options.get("snap-name", ""), str(options.get("revision", ""))
+        snap = self.store.index.get(name)
+        if not options.get("header-peek") or snap is None:
+            self.forward(body=raw)
+            return
+        self.store.faults.peek(name, number)
+        revision = snap.require_revision(number)
+        headers = [("Content-Type", "application/octet-stream"), ("Snap-Length", str(revision.size))]
+        self._send(200, b"", headers)
 
     def _carry_out(self, request: planner.Request) -> None:
         store = self.store
