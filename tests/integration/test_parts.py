@@ -1,0 +1,163 @@
+"""What the integration tests stand on, without a controller: versions of a charm, the order of units, what is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import typing
+import zipfile
+
+import charm_versions
+import client
+import database
+import faults
+import pytest
+
+pytestmark = pytest.mark.main_path
+
+VERSIONS = """\
+charm_major = 1
+workload = "16.15"
+charm = "16/0.0.0.post1"  # written by a tool
+
+[snap]
+name = "charmed-postgresql"
+
+[snap.revisions]
+x86_64 = "416"
+aarch64 = "415"
+"""
+
+
+@pytest.fixture
+def packed(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "postgresql-machine_amd64.charm"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("refresh_versions.toml", VERSIONS)
+        archive.writestr(
+            "snap_revisions.json",
+            '{"name": "charmed-postgresql", "workload": "16.15", "revisions": {"x86_64": "416", "aarch64": "415"}}',
+        )
+        dispatch = zipfile.ZipInfo("dispatch")
+        dispatch.external_attr = 0o100755 << 16
+        archive.writestr(dispatch, "#!/bin/sh\n")
+    return path
+
+
+def test_a_version_differs_in_what_it_pins_alone(packed: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    written = charm_versions.write(packed, charm_versions.EARLIER, tmp_path)
+    assert written.name == "postgresql-machine_16-1.0.0.charm"
+    assert charm_versions.pinned(written, "16/1.0.0") == charm_versions.EARLIER
+    with zipfile.ZipFile(written) as archive:
+        text = archive.read("refresh_versions.toml").decode()
+        assert archive.getinfo("dispatch").external_attr >> 16 == 0o100755
+    for line in ('charm = "16/1.0.0"', 'workload = "16.14"', 'x86_64 = "366"', 'aarch64 = "365"', "charm_major = 1"):
+        assert line in text.splitlines()
+
+
+def test_a_file_that_was_not_packed_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 lines of 'charm'"):
+        charm_versions.rewritten(VERSIONS.replace("charm =", "other ="), charm_versions.EARLIER)
+
+
+def test_units_are_in_the_order_of_their_numbers() -> None:
+    units = ["pg/10", "pg/9", "pg/100", "pg/0"]
+    assert sorted(units, key=database.number) == ["pg/0", "pg/9", "pg/10", "pg/100"]
+
+
+PRIMARY = {"role": "leader", "state": "running"}
+STANDBY = {"role": "sync_standby", "state": "streaming"}
+
+
+@pytest.mark.parametrize(
+    ("members", "healthy"),
+    [
+        ([PRIMARY, STANDBY], True),
+        ([PRIMARY], False),
+        ([STANDBY, STANDBY], False),
+        ([PRIMARY, STANDBY, STANDBY], False),
+        ([PRIMARY, {**STANDBY, "state": "starting"}], False),
+        ([PRIMARY, {**STANDBY, "role": "replica"}], False),
+        ([{**PRIMARY, "state": "starting"}, STANDBY], False),
+        ([PRIMARY, PRIMARY], False),
+    ],
+)
+def test_two_members_are_healthy(members: list[dict[str, typing.Any]], healthy: bool) -> None:
+    assert database.healthy(members, 2) is healthy
+
+
+class _Cluster:
+    """Answers for a cluster whose units have these rows."""
+
+    def __init__(self, **rows: str) -> None:
+        self._rows = rows
+
+    async def replayed(self, query: str) -> dict[str, str]:
+        return self._rows
+
+
+def _writing(outcomes: list[str], **rows: str) -> client.Writing:
+    writing = client.Writing(typing.cast(database.Database, _Cluster(**rows)))
+    writing.writes = [
+        client.Write(n, float(n), n + 0.5, outcome, "", "one" if n < 3 else "two")
+        for n, outcome in enumerate(outcomes, 1)
+    ]
+    return writing
+
+
+OUTCOMES = ["acknowledged", "failed", "indeterminate", "acknowledged"]
+
+
+def test_a_gap_is_between_acknowledged_writes() -> None:
+    writing = _writing(OUTCOMES)
+    assert (writing.gap, writing.moves) == (3.0, 1)
+    assert _writing(["acknowledged"]).gap == float("inf")
+
+
+@pytest.mark.parametrize("rows", ["1\n4", "1\n3\n4"])
+def test_an_indeterminate_write_may_be_there_or_not(rows: str) -> None:
+    asyncio.run(_writing(OUTCOMES, a="1\n4", b=rows).verify())
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rows", "message"),
+    [
+        (OUTCOMES, "1", "1 of 2 acknowledged writes are not on b"),
+        (OUTCOMES, "1\n2\n4", "1 writes that were refused are on b"),
+        (["failed"], "", "nothing was ever acknowledged"),
+    ],
+)
+def test_a_lost_or_risen_write_is_told(outcomes: list[str], rows: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        asyncio.run(_writing(outcomes, a="1\n4", b=rows).verify())
+
+
+FAULT = faults.Fault(
+    "broken", [faults.Edit("a.py", "good", "bad")], ["test_x.py::test_a", "test_x.py::test_b"], "it is"
+)
+
+
+def test_a_fault_is_put_where_it_belongs(tmp_path: pathlib.Path) -> None:
+    charm = tmp_path / "a.charm"
+    with zipfile.ZipFile(charm, "w") as archive:
+        archive.writestr("a.py", "is good")
+    (tmp_path / "out").mkdir()
+    with zipfile.ZipFile(faults.broken(charm, FAULT, tmp_path / "out")) as archive:
+        assert archive.read("a.py") == b"is bad"
+    with zipfile.ZipFile(charm, "w") as archive:
+        archive.writestr("a.py", "is good, good")
+    with pytest.raises(ValueError, match="2 times"):
+        faults.broken(charm, FAULT, tmp_path / "out")
+
+
+def test_a_fault_has_to_be_told_by_its_test() -> None:
+    report = "E   AssertionError: it is broken\nFAILED /tree/test_x.py::test_b - AssertionError\n"
+    assert faults.judge(FAULT, 1, report) == "AssertionError: it is broken"
+    for status, text in [
+        (0, ""),
+        (1, report.replace("test_b", "test_a")),
+        (1, report + "FAILED /tree/test_x.py::test_a - x\n"),
+        (1, report.replace("it is", "it was")),
+    ]:
+        with pytest.raises(AssertionError):
+            faults.judge(FAULT, status, text)
