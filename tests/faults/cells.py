@@ -186,12 +186,13 @@ CELLS = _all()
 
 
 def chosen(pattern: str) -> tuple[Cell, ...]:
-    """The cells whose names match one of the patterns, which are separated by blanks.
+    """The cells whose names match one of the patterns, which are separated by blanks, in the order of the patterns.
 
     Raises:
         ValueError: No cell matches.
     """
-    found = tuple(cell for cell in CELLS if any(fnmatch.fnmatchcase(cell.name, each) for each in pattern.split()))
+    matched = (cell for each in pattern.split() for cell in CELLS if fnmatch.fnmatchcase(cell.name, each))
+    found = tuple(dict.fromkeys(matched))
     if not found:
         raise ValueError(f"no cell matches {pattern!r}; names are like {CELLS[0].name!r}")
     return found

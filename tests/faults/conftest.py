@@ -24,7 +24,7 @@ from rehearsal import charms, cli, load
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = pathlib.Path(__file__).parent
     for item in items:
-        if here in item.path.parents and "stage" in getattr(item, "fixturenames", ()):
+        if here in item.path.parents and "lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.machines)
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="needs root"))
