@@ -105,16 +105,19 @@ semantics: $(TEST_TOOLS)  ## Break each of Juju's semantics in a copy of the lab
 # Elsewhere these two plugins are switched off, as they cost time (pyproject.toml).
 OPS_TEST = -p asyncio -p pytest-operator --asyncio-mode auto --destructive-mode --crash-dump never
 
-.PHONY: integration integration-main
+.PHONY: integration integration-main integration-faults
 integration-main:  ## Run the integration tests' main path only: deploy, refresh, roll back, refresh.
-integration: ## Run all integration tests in a lab; KEEP=1 leaves it up.
+integration:  ## Run all integration tests in a lab; KEEP=1 leaves it up.
+integration-faults:  ## Break the charm in five places, one at a time, and see the integration tests tell which.
+integration-faults: INTEGRATION = $(PYTHON) tests/integration/faults.py build/integration/*.charm
+integration integration-main: INTEGRATION = $(BIN)/pytest tests/integration \
+	$(if $(filter %-main,$@),-m main_path) $(OPS_TEST) $(PYTEST_ARGS)
 # The charm is packed before: in the lab's network nothing can be fetched.
-integration integration-main: $(TEST_TOOLS) lab-host
+integration integration-main integration-faults: $(TEST_TOOLS) lab-host
 	mkdir -p build/integration
 	PATH="$(CURDIR)/lab/bin:$$PATH" charmcraft pack --output build/integration
 	$(PYTHON) -m lab up
-	CHARM_PATH="$$(echo build/integration/*.charm)" $(PYTHON) -m lab enter -- $(BIN)/pytest tests/integration \
-		$(if $(filter %-main,$@),-m main_path) $(OPS_TEST) $(PYTEST_ARGS); status=$$?; \
+	CHARM_PATH="$$(echo build/integration/*.charm)" $(PYTHON) -m lab enter -- $(INTEGRATION); status=$$?; \
 		$(if $(KEEP),,$(PYTHON) -m lab down;) exit $$status
 
 .PHONY: cluster cluster-quick
