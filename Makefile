@@ -7,6 +7,7 @@ LAB_NAME ?= rehearsal
 KEEP ?=
 REPORT ?= report
 PYTEST_ARGS ?=
+CELLS ?=
 export LAB_NAME
 
 # Everything runs on the tools of one virtual environment. With BIN another one is used as it is: tox does so.
@@ -125,6 +126,12 @@ cluster: $(TEST_TOOLS) lab-host  ## Prove on real machines what the charm promis
 	$(BIN)/pytest tests/cluster $(PYTEST_ARGS)
 cluster-quick: $(TEST_TOOLS) lab-host  ## The few of these tests that run with every check.
 	$(BIN)/pytest tests/cluster -m quick $(PYTEST_ARGS)
+
+.PHONY: faults faults-quick
+faults: $(TEST_TOOLS) lab-host  ## Cut into a refresh at each step, and write the table; CELLS='refresh/snap/* ...' plays some.
+	CELLS='$(CELLS)' $(BIN)/pytest tests/faults$(if $(CELLS),/test_matrix.py) $(PYTEST_ARGS)
+faults-quick: $(TEST_TOOLS) lab-host  ## The few cells that run with every check; the table stays as it is.
+	FAULTS_KEEP=0 $(BIN)/pytest tests/faults -m quick $(PYTEST_ARGS)
 
 # --- Measurements (docs/reference/performance.md)
 

@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sighting
 
@@ -102,7 +102,7 @@ class Sampler:
         return [
             Overlap((one, other), seconds)
             for one, other in itertools.combinations(spans, 2)
-            if (seconds := _shared(spans[one], spans[other])) > 0
+            if (seconds := shared(spans[one], spans[other])) > 0
         ]
 
     def _records(self, unit: str) -> pathlib.Path:
@@ -116,7 +116,7 @@ class Sampler:
                     self.links[unit].add(link)
 
 
-def primary_spans(reads: Iterable[records.Read]) -> Iterator[tuple[float, float]] | list[tuple[float, float]]:
+def primary_spans(reads: Iterable[records.Read]) -> list[tuple[float, float]]:
     """Return when a server took writes for certain: from the answer to a first read to the sending of a later one."""
     found: list[tuple[float, float]] = []
     first: records.Read | None = None
@@ -131,7 +131,8 @@ def primary_spans(reads: Iterable[records.Read]) -> Iterator[tuple[float, float]
     return [span for span in found if span[1] > span[0]]
 
 
-def _shared(some: Iterable[tuple[float, float]], others: Iterable[tuple[float, float]]) -> float:
+def shared(some: Iterable[tuple[float, float]], others: Iterable[tuple[float, float]]) -> float:
+    """Return how long two servers took writes at once."""
     others = list(others)
     return sum(max(0.0, min(one[1], two[1]) - max(one[0], two[0])) for one in some for two in others)
 
