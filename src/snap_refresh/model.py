@@ -51,6 +51,8 @@ class Remembered:
     installed: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Revisions of the machine's snaps when the connections were looked at."""
     connections: tuple[tuple[str, str, str], ...] = ()
+    looked: Time | None = None
+    """When that was."""
     gating: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     """The state of the gating engine."""
     holds: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
@@ -75,6 +77,7 @@ class Remembered:
             },
             installed=dict(found.get("installed", {})),
             connections=tuple((interface, plug, slot) for interface, plug, slot in found.get("connections", ())),
+            looked=_time(found["looked"]) if found.get("looked") else None,
             gating=dict(found.get("gating", {})),
             holds=_times(found.get("holds", {})),
             overdue=_times(found.get("overdue", {})),
@@ -101,6 +104,7 @@ class Remembered:
                 "updates": updates,
                 "installed": dict(self.installed),
                 "connections": self.connections,
+                "looked": None if self.looked is None else time_text(self.looked),
                 "gating": self.gating,
                 "attempts": self.attempts,
                 **times,

@@ -1,8 +1,8 @@
 """Gathers what a unit knows of its machine's snaps, once a hook. Reads only.
 
 The installed snaps come from the answer that the workload's own state was read from. Beside it, at most one request is
-made while nothing is pending: for the connections where the installed snaps have changed, else for updates, which snapd
-asks the store for, and so not in each hook.
+made while nothing is pending: for the connections where the installed snaps have changed, and now and then, since
+connections change without them; else for updates, which snapd asks the store for, and so not in each hook.
 """
 
 import collections.abc
@@ -25,6 +25,8 @@ ASK_SECONDS = 300.0
 """The store is asked at most that often: its answer takes a second, and the holds stand anyway."""
 ASK_AGAIN_SECONDS = 1800.0
 """After it has not answered."""
+LOOK_SECONDS = 3600.0
+"""Connections are looked at that often where nothing else has changed."""
 
 
 def observe(
@@ -76,9 +78,9 @@ def _ask(
     fresh: bool,
 ) -> model.Remembered:
     try:
-        if remembered.installed != revisions:
+        if fresh or remembered.installed != revisions or _looks_again(remembered, now):
             connections = tuple(workload.snapd.connections(model.WORKLOAD))
-            remembered = dataclasses.replace(remembered, installed=revisions, connections=connections)
+            remembered = dataclasses.replace(remembered, installed=revisions, connections=connections, looked=now)
             if not fresh and remembered.asked is not None:
                 return remembered
         if fresh or _is_due(remembered, now):
@@ -91,8 +93,18 @@ def _ask(
 
 
 def _is_due(remembered: model.Remembered, now: datetime.datetime) -> bool:
-    wait = ASK_SECONDS if remembered.failure is None else ASK_AGAIN_SECONDS
-    return remembered.asked is None or not 0 <= (now - remembered.asked).total_seconds() < wait
+    return _is_over(remembered.asked, now, ASK_SECONDS if remembered.failure is None else ASK_AGAIN_SECONDS)
+
+
+def _looks_again(remembered: model.Remembered, now: datetime.datetime) -> bool:
+    """Whether to look at the connections anew. Never twice without asking the store between: hooks may be rare."""
+    asked_since = remembered.looked is None or remembered.asked is None or remembered.looked <= remembered.asked
+    return asked_since and _is_over(remembered.looked, now, LOOK_SECONDS)
+
+
+def _is_over(since: datetime.datetime | None, now: datetime.datetime, seconds: float) -> bool:
+    """Whether so much time has passed; also where it was never begun, or the clock was put back."""
+    return since is None or not 0 <= (now - since).total_seconds() < seconds
 
 
 def _candidates(answer: collections.abc.Iterable[dict[str, typing.Any]]) -> list[affected.Candidate]:

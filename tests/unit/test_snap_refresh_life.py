@@ -321,7 +321,38 @@ def test_while_nothing_is_pending_a_hook_asks_snapd_once_at_most(deployed: Deplo
         hooks = 3
         for unit in on.units.values():
             assert len(unit.machine.snaps.requests) <= hooks
-            assert set(unit.machine.snaps.requests) <= {"GET /v2/find"}
+            assert set(unit.machine.snaps.requests) <= {"GET /v2/find", "GET /v2/connections"}
+
+
+def test_no_hook_makes_two_requests_while_nothing_is_pending(deployed: Deployed) -> None:
+    on = deployed(1)
+    machine = on.units[0].machine
+    made: list[int] = []
+    for _ in range(30):
+        machine.snaps.requests.clear()
+        on.world.now += 400
+        on.update_status()
+        on.run(4)
+        made.append(len(machine.snaps.requests))
+    # The store in each, as time passes, but for those that look at the connections instead.
+    assert set(made) == {1}
+
+
+def test_a_connection_that_is_made_later_is_seen_within_the_hour(deployed: Deployed) -> None:
+    on = deployed(1)
+    machine = on.units[0].machine
+    machine.snaps.add("content")
+    look(on)
+    assert not machine.snaps.held("content")
+    machine.snaps.connections = [("content", model.WORKLOAD, "content")]
+    wait(on, 1.1)
+    assert machine.snaps.held("content")
+    # Whoever asks is told at once.
+    machine.snaps.add("other")
+    look(on)
+    machine.snaps.connections.append(("content", model.WORKLOAD, "other"))
+    assert entry(on.units[0], "other")["decision"] == "hold"
+    assert machine.snaps.held("other")
 
 
 def test_a_provider_of_content_counts_and_an_unrelated_snap_does_not(deployed: Deployed) -> None:
