@@ -25,7 +25,7 @@ from rehearsal import bench, charms, deployment, history, load, readback
 
 PATIENCE = 300.0
 """Seconds that a life may take, the fault's own time not counted."""
-POLL = 0.5
+POLL = 2.0
 STOPS_WITHIN = 10.0
 """Seconds after a strike within which a server that stops answering is taken to stop because of it."""
 _DISPATCH = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PATH=hooks/update-status ./dispatch"

@@ -12,7 +12,7 @@ import cells
 from lab import namespaces, settings
 from lab.juju import client
 
-POLL_SECONDS = 0.003
+POLL_SECONDS = 0.01
 LOG_SECONDS = 0.25
 """How long one question to the controller waits for a line."""
 Callback = Callable[[str], None]
