@@ -55,6 +55,10 @@ rehearse: lab-host  ## Deploy, refresh, roll back and refresh UNITS units under 
 pack: lab-host  ## Pack the charm as it stands into the current directory.
 	PATH="$(CURDIR)/lab/bin:$$PATH" charmcraft pack
 
+.PHONY: charms
+charms: lab-host  ## Pack the rehearsal's two charms, the tree with the earlier workload and as it is, into build/charms.
+	$(PYTHON) -m rehearsal.charms build/charms
+
 # --- Checks
 
 .PHONY: test

@@ -6,6 +6,7 @@ copy of the tree that is a git repository of its own with that tag.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tools import refresh_versions
 
@@ -132,3 +133,21 @@ def _run(command: list[str], directory: pathlib.Path, **environment: str) -> str
         check=True,
     )
     return completed.stdout
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rehearsal.charms", description="Pack the two charms of a rehearsal."
+    )
+    parser.add_argument("output", type=pathlib.Path, help="the directory to put them in")
+    output = parser.parse_args(arguments).output
+    tree = pathlib.Path(__file__).parents[1]
+    os.environ["PATH"] = f"{tree / 'lab/bin'}:{os.environ['PATH']}"
+    for version in (EARLIER, pinned(tree)):
+        print(f"{pack(tree, version, output)}: {version}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
