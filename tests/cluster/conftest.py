@@ -171,4 +171,4 @@ def write(tmp_path: pathlib.Path) -> Write:
 def measure(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
     """Keeps a figure, in seconds, for the report in the end."""
     measured = request.config.stash[_MEASURED]
-    return lambda what, seconds: measured.append(f"{seconds:6.1f} s  {what}")
+    return lambda what, seconds: measured.append(f"{seconds:8.3f} s  {what}")

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lab import settings
+from lab.image import mirror
 from lab.juju import client
 from lab.snaps import store
+from lab.snaps.proxy import index
 from rehearsal import load
 
 COMMAND_SECONDS = 120
@@ -46,6 +48,25 @@ class Lab:
     def store_faults(self, *rules: Mapping[str, typing.Any]) -> None:
         """Let the snap store fail by these rules; without any, let it serve."""
         store.set_faults(self.settings.store, rules)
+
+    def release(self, snap: str) -> str:
+        """Let the store have a newer revision of a snap, or a snap's file; return the revision."""
+        return self._lab("store-release", snap).split()[-1]
+
+    def withdraw(self, before: Mapping[str, Collection[str]]) -> None:
+        """Take from the store what was released after it had these revisions."""
+        for name, revisions in self.offered().items():
+            for revision in sorted(set(revisions) - set(before.get(name, ())), key=int, reverse=True):
+                store.withdraw(self.settings.store, name, int(revision))
+
+    def offered(self) -> dict[str, list[str]]:
+        """Return the revisions of each snap that the store has."""
+        snaps = index.IndexFile(self.settings.store, mirror.architecture()).snaps()
+        return {name: list(snap.revisions) for name, snap in snaps.items()}
+
+    def tick(self, *machines: str, check: bool = True) -> str:
+        """Let these machines' snapd do at once what its scheduler does by itself; return what it says."""
+        return self._lab("snapd-tick", *machines, check=check, seconds=300)
 
     def readdress(self, machine: str, address: str | None = None) -> None:
         """Give a machine another address, a free one if none is named."""

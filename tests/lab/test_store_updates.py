@@ -76,6 +76,12 @@ def test_a_hold_that_is_over_holds_nothing(machine: Machine) -> None:
     assert listed(machine) == {}
 
 
+def test_a_refresh_of_all_in_progress_tells_the_stores_numbers(machine: Machine) -> None:
+    machine.snapd.outcome = "Doing"
+    tasks = refresh_all(machine)["tasks"]
+    assert [task["summary"] for task in tasks] == ['Mount snap "charmed-postgresql" (416)', 'Mount snap "tool" (2)']
+
+
 def test_with_all_held_a_refresh_of_all_does_nothing(machine: Machine) -> None:
     machine.snapd.holds = {"tool": FUTURE, NAME: FUTURE}
     change = refresh_all(machine)
