@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import tempfile
 import typing
 from collections.abc import Iterator
 
+import juju_support
 import pytest
 
 from lab import commands, namespaces, settings
 from lab.image import gold
+from lab.juju import __main__ as juju
 from lab.machines import nspawn
 
 if typing.TYPE_CHECKING:
@@ -176,3 +179,26 @@ def world(tmp_path: pathlib.Path) -> Iterator[engine_world.World]:
     yield made
     made.engine.close()
     made.store.close()
+
+
+@pytest.fixture
+def canned(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[juju_support.CannedController]:
+    """A controller of canned answers, and the model `prod` for the `juju` command."""
+    controller = juju_support.CannedController(tmp_path)
+    monkeypatch.setenv("JUJU_DATA", str(tmp_path / "juju"))
+    monkeypatch.setenv("JUJU_MODEL", "prod")
+    monkeypatch.chdir(tmp_path)
+    yield controller
+    controller.close()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> juju_support.Run:
+    """Runs the `juju` command in this process."""
+
+    def runner(line: str) -> juju_support.Result:
+        status = juju.main(shlex.split(line))
+        captured = capsys.readouterr()
+        return juju_support.Result(status, captured.out, captured.err)
+
+    return runner

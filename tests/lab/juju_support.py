@@ -9,6 +9,18 @@ import socketserver
 import threading
 import typing
 
+
+class Result(typing.NamedTuple):
+    """What became of a command line."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = collections.abc.Callable[[str], Result]
+"""Runs a command line of `juju`, given without that word."""
+
 Answer = typing.Any | collections.abc.Callable[..., typing.Any]
 CONTROLLER = {"name": "lab", "uuid": "c0ffee00-0000-4000-8000-000000000000", "version": "3.6.12"}
 
