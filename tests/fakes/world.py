@@ -54,8 +54,8 @@ class World:
         return made
 
     def at(self, address: str) -> Machine | None:
-        """The machine that answers at that address."""
-        return next((each for each in self.machines if each.up and each.address == address), None)
+        """The machine that answers at that address: the latest, as one that was removed may have had it before."""
+        return next((each for each in reversed(self.machines) if each.up and each.address == address), None)
 
     def offered(self, snap_name: str) -> str | None:
         """The revision that the store has of a snap, where it has a newer one."""
