@@ -47,11 +47,12 @@ class Step:
     name: str
     what: str
     seen: Seen
-    primary: int | None = None
-    """Where the primary has to be at the beginning for the step to come; None: anywhere."""
+    primaries: tuple[int, ...] = (LOWEST, NEXT, HIGHEST)
+    """Where the primary may be at the beginning for the step to come."""
 
 
 _SNAP_REFRESH = "snap refresh charmed-postgresql --revision="
+_HAND_OVER = "Handing over the primary from"
 _ALLOWED = "Allowed next unit to refresh"
 _BEGUN = "Refreshing PostgreSQL on this unit from"
 _UPGRADE = 'executing operation "run upgrade-charm hook"'
@@ -60,7 +61,7 @@ REFRESH = (
     Step("check", "the action `pre-refresh-check` runs", Logged(None, 'executing operation "run action')),
     Step("upgrade-charm", "unit 2 has its new charm, the hook begins", Logged(HIGHEST, _UPGRADE)),
     Step("upgrade-charm-last", "unit 0 has its new charm, the hook begins", Logged(LOWEST, _UPGRADE)),
-    Step("hand-over", "a unit hands the primary over", Logged(None, "Handing over the primary from")),
+    Step("hand-over", "unit 2 hands the primary over", Logged(HIGHEST, _HAND_OVER), primaries=(NEXT, HIGHEST)),
     Step("drain", "unit 2 begins: the primary is told not to wait for it", Logged(HIGHEST, _BEGUN)),
     Step("stop", "unit 2 stops PostgreSQL", Ran(HIGHEST, "snap stop charmed-postgresql.patroni")),
     Step("snap", "unit 2 has asked snapd for the refresh", Ran(HIGHEST, _SNAP_REFRESH)),
@@ -75,7 +76,7 @@ REFRESH = (
 )
 ROLLBACK = (
     Step("upgrade-charm", "unit 2 has the old charm again, the hook begins", Logged(HIGHEST, _UPGRADE)),
-    Step("hand-over", "unit 2 hands the primary back", Logged(HIGHEST, "Handing over the primary from"), primary=NEXT),
+    Step("hand-over", "unit 2 hands the primary over", Logged(HIGHEST, _HAND_OVER), primaries=(NEXT, HIGHEST)),
     *(step for step in REFRESH if step.name in ("drain", "stop", "snap", "snap-changed", "start")),
     Step("finish", "unit 2 is healthy, the end is not yet committed", Logged(HIGHEST, _ALLOWED)),
 )

@@ -1,7 +1,7 @@
 """A lab with three units that go through the cells one after the other.
 
 `FAULTS_LAB` names a lab to use and to leave up afterwards; without it there is one of its own. `CELLS` chooses cells by
-patterns of their names, `FAULTS_KEEP=0` leaves the page as it is.
+patterns of their names, `FAULTS_ALONE=1` plays each in a life of its own, `FAULTS_KEEP=0` leaves the page as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import application
 import cells
+import itineraries
 import jubilant
 import lab_world
 import pytest
@@ -31,10 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "cell" in metafunc.fixturenames:
+    if "itinerary" in metafunc.fixturenames:
         chosen = cells.chosen(os.environ.get("CELLS") or "*")
-        marked = [pytest.param(cell, id=cell.name, marks=[pytest.mark.quick] if cell.quick else []) for cell in chosen]
-        metafunc.parametrize("cell", marked)
+        alone = bool(os.environ.get("FAULTS_ALONE"))
+        lives = itineraries.singly(chosen) if alone else itineraries.plan(chosen)
+        marked = [pytest.param(each, id=each.name, marks=[pytest.mark.quick] if each.quick else []) for each in lives]
+        metafunc.parametrize("itinerary", marked)
 
 
 @pytest.fixture(scope="session")

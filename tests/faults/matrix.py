@@ -29,9 +29,10 @@ A cell passes if afterwards all units run the version that the operator asked fo
 and if then one more event changes nothing: no databag, no file, no service, no status.
 
 *Recovery* is the time from the cut until the unit's PostgreSQL answers and a hook has succeeded there, the fault's own
-time included. *Gap* is the longest time without an acknowledged write in the whole life, its regular hand-overs
-included. Both depend on the host, which was busy with other things. A command is what the operator had to run beside
-the refresh and its `resume-refresh`.
+time included. *Gap* is the longest time without an acknowledged write from the cut to the end, or to the next cut,
+regular hand-overs included: where they do not disturb each other, several cells are played in one refresh, each when
+the one before is over. Both depend on the host, which was busy with other things. A command is what the operator had to
+run beside the refresh and its `resume-refresh`.
 """
 
 

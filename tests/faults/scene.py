@@ -7,49 +7,27 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import math
 import pathlib
 import time
 import types
-import typing
+from collections.abc import Sequence
 
 import application
 import cells
-import jubilant
+import itineraries
+import life
 import sampling
 import sighting
-import strikes
 import writing
 
 from rehearsal import bench, charms, deployment, history, load, readback
 
-PATIENCE = 300.0
-"""Seconds that a life may take, the fault's own time not counted."""
-POLL = 2.0
-STOPS_WITHIN = 10.0
-"""Seconds after a strike within which a server that stops answering is taken to stop because of it."""
 _DISPATCH = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PATH=hooks/update-status ./dispatch"
 _STATE = """
 systemctl show --property ActiveEnterTimestampMonotonic,MainPID snap.charmed-postgresql.patroni.service
 stat --format '%Y %Z' /var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml
 snap list charmed-postgresql | tail -1
 """
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What became of a cell."""
-
-    recovery: float | None = None
-    """Seconds from the strike until the unit's server answers and a hook has succeeded."""
-    seconds: float = 0.0
-    """From the strike to the end of the refresh or rollback."""
-    gap: float = 0.0
-    """Longest time without an acknowledged write, in seconds."""
-    promotions: int = 0
-    commands: list[str] = dataclasses.field(default_factory=list)
-    """What the operator had to run beside what every refresh asks for."""
-    problems: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -81,7 +59,7 @@ class Scene:
         assert self.application.juju.model
         logging = "<root>=INFO;juju.worker.uniter.operation=DEBUG"
         self.application.juju.model_config({"logging-config": logging, "update-status-hook-interval": "5m"})
-        units = self.application.settle(cells.UNITS, PATIENCE)
+        units = self.application.settle(cells.UNITS, life.PATIENCE)
         settings = self.application.lab.settings
         self.machines = {unit: sighting.Machine(settings, self.application.hostname(unit)) for unit in units}
         self._writing = self._stack.enter_context(writing.Writing(self.application, self._directory / "writing"))
@@ -96,38 +74,40 @@ class Scene:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    # A cell
+    # A life
 
-    def play(self, cell: cells.Cell) -> Outcome:
-        """Go through a cell; what was wrong is among the outcome's problems.
+    def play(self, itinerary: itineraries.Itinerary) -> dict[str, life.Outcome]:
+        """Go through an itinerary; the outcomes by the cells' names. What was wrong is among their problems.
 
         Raises:
-            AssertionError: The units were not healthy before, or are not so in the end, or nothing was struck.
+            AssertionError: The units were not healthy before, or are not so in the end.
         """
-        self.application.settle(cells.UNITS, PATIENCE)
-        if cell.step.primary is not None:
-            self._place_primary(self.application.unit(cell.step.primary))
+        self.application.settle(cells.UNITS, life.PATIENCE)
+        if not itinerary.primaries & {deployment.number(self.application.primary())}:
+            self._place_primary(self.application.unit(min(itinerary.primaries)))
         revisions = self.application.revisions()
         [present] = set(revisions.values())
         version = self._next_version(present)
         self.target = version.revision
-        outcome = Outcome()
-        striking = strikes.STRIKES[cell.fault](self)
+        trials = [life.Trial(cell, self) for cell in itinerary.cells]
         with contextlib.ExitStack() as stack:
-            stack.callback(striking.clear)
-            striking.prepare()
+            lived = life.Life(self.application, self.machines, trials)
+            stack.callback(lived.end)
+            for trial in trials:
+                trial.striking.prepare()
             before = self._look_before(revisions)
             coming = charms.variant(self._packed, version, self._directory / "charms")
-            run = _Run(self, cell, striking, outcome)
-            stack.callback(run.end)
-            if cell.life == "refresh":
-                run.refresh(coming, version.revision)
+            if itinerary.life == "refresh":
+                lived.refresh(coming, version.revision)
                 self._charm = coming
             else:
-                run.roll_back(coming, self._charm, present)
-        self._settle(outcome, run)
-        self._check(cell, striking, before, run, outcome)
-        return outcome
+                lived.roll_back(coming, self._charm, present)
+        self.application.settle(cells.UNITS, life.PATIENCE)
+        self._writing.await_write()
+        for trial in trials:
+            trial.missed()
+        self._check(itinerary, trials, before)
+        return {trial.cell.name: trial.outcome for trial in trials}
 
     def _next_version(self, present: str) -> charms.Version:
         """A version that may follow, with the other one of the two snaps."""
@@ -138,7 +118,7 @@ class Scene:
     def _place_primary(self, unit: str) -> None:
         if self.application.primary() != unit:
             self.application.action(self.application.unit(0), "switchover", candidate=unit)
-            self.application.settle(cells.UNITS, PATIENCE)
+            self.application.settle(cells.UNITS, life.PATIENCE)
 
     def _look_before(self, revisions: dict[str, str]) -> _Before:
         self._sampler.forget_links()
@@ -148,35 +128,29 @@ class Scene:
     def _timeline(self) -> int:
         return max(member.get("timeline", 0) for member in self.application.patroni()["members"])
 
-    def _settle(self, outcome: Outcome, run: _Run) -> None:
-        self.application.settle(cells.UNITS, PATIENCE)
-        self._writing.await_write()
-        outcome.seconds = time.monotonic() - run.struck_at
-
     # What must hold
 
-    def _check(self, cell: cells.Cell, striking: strikes.Strike, before: _Before, run: _Run, outcome: Outcome) -> None:
+    def _check(self, itinerary: itineraries.Itinerary, trials: Sequence[life.Trial], before: _Before) -> None:
         ended = time.monotonic()
-        problems = outcome.problems
-        outcome.gap = self._writing.gap(before.time, ended)
-        outcome.recovery = self._recovery(run, ended)
-        if outcome.recovery is None:
-            problems.append(f"{run.recovering} did not recover")
-        for overlap in self._sampler.overlaps(before.time, ended):
-            problems.append(f"{' and '.join(overlap.hosts)} took writes at once for {overlap.seconds:.1f} s")
-        outcome.promotions = self._timeline() - before.timeline
-        problems += _promotions(cell, striking, before, outcome.promotions)
+        promotions = self._timeline() - before.timeline
+        problems = [
+            f"{' and '.join(overlap.hosts)} took writes at once for {overlap.seconds:.1f} s"
+            for overlap in self._sampler.overlaps(before.time, ended)
+        ]
+        problems += _promotions(itinerary, trials, before, promotions)
         problems += self._links(before)
-        problems += run.disturbance(self._sampler)
+        for trial, following in itertools.pairwise([*trials, None]):
+            assert trial
+            until = min(ended, following.struck_at if following else ended)
+            trial.conclude(self._sampler, until)
+            if trial.is_struck:
+                trial.outcome.gap = self._writing.gap(trial.struck_at, until)
         problems += self._copies()
         problems += self._changes()
-
-    def _recovery(self, run: _Run, ended: float) -> float | None:
-        reads = self._sampler.reads(run.recovering, run.struck_at - 2, ended)
-        answered = sampling.answers_again(reads, run.struck_at, STOPS_WITHIN + run.strike_seconds)
-        if answered is None or run.succeeded_at is None:
-            return None
-        return max(answered, run.succeeded_at) - run.struck_at
+        for trial in trials:
+            trial.outcome.problems += problems
+            trial.outcome.promotions = promotions
+            trial.outcome.seconds = ended - before.time
 
     def _links(self, before: _Before) -> list[str]:
         """Each unit had the old revision of the snap, or the new one, and nothing else."""
@@ -219,194 +193,14 @@ class Scene:
             return {name: text for each in executor.map(of, self.machines) for name, text in each.items()}
 
 
-class _Run:
-    """One life in which something befalls a unit; the operator does what the statuses ask for."""
-
-    def __init__(self, scene: Scene, cell: cells.Cell, striking: strikes.Strike, outcome: Outcome) -> None:
-        self._scene = scene
-        self._application = scene.application
-        self._cell = cell
-        self._striking = striking
-        self._outcome = outcome
-        self._sighting: sighting.Sighting | None = None
-        self._healed = False
-        self._healed_at = math.inf
-        self._log: sighting.Log | None = None
-        self._resumed: list[int] = []
-        self.succeeded_at: float | None = None
-        self.recovering = ""
-        self.strike_seconds = 0.0
-
-    @property
-    def struck_at(self) -> float:
-        """When it was struck.
-
-        Raises:
-            strikes.NotStruckError: It was not.
-        """
-        assert self._sighting
-        if self._sighting.error is not None:
-            raise self._sighting.error
-        if not self._sighting.unit:
-            raise strikes.NotStruckError(f"the step did not come: {self._cell.step.what}")
-        return self._sighting.time
-
-    def refresh(self, charm: pathlib.Path, revision: str) -> None:
-        """Refresh to the end."""
-        self._arm()
-        if self._cell.step.name == "check":
-            self._check_first()
-        self._take(charm)
-        self._operate(lambda status: self._is_done(status, revision))
-
-    def roll_back(self, charm: pathlib.Path, old: pathlib.Path, revision: str) -> None:
-        """Refresh to the pause, and back."""
-        self._take(charm)
-        self._operate(lambda status: self._is_paused(status) is not None)
-        self._arm()
-        self._take(old)
-        self._operate(lambda status: self._is_done(status, revision))
-
-    def _arm(self) -> None:
-        assert self._application.juju.model
-        settings = self._application.lab.settings
-        seen = self._cell.step.seen
-        self._log = sighting.Log(settings, self._application.juju.model)
-        log = sighting.Log(settings, self._application.juju.model)
-        self._sighting = sighting.Sighting(seen, log, self._scene.machines, self._strike)
-        self._sighting.start()
-
-    def _take(self, charm: pathlib.Path) -> None:
-        self._application.refresh(charm)
-
-    def _check_first(self) -> None:
-        """Run the check before; where it is cut off, run it again."""
-        for _ in range(2):
-            try:
-                self._application.action(self._application.unit(0), "pre-refresh-check")
-                return
-            except (jubilant.TaskError, jubilant.CLIError, TimeoutError):
-                self._outcome.commands.append("`pre-refresh-check` again")
-                self._application.settle(cells.UNITS, PATIENCE)
-        raise AssertionError("pre-refresh-check failed twice")
-
-    def _strike(self, unit: str) -> None:
-        assert self._sighting
-        try:
-            self._striking.strike(unit)
-        finally:
-            self.strike_seconds = time.monotonic() - self._sighting.time + self._striking.seconds
-        self.recovering = self._striking.struck or unit
-        self._healed_at = self._sighting.time + self._striking.seconds
-
-    def end(self) -> None:
-        """Wait no longer for what did not come."""
-        if self._sighting is not None:
-            self._sighting.end()
-
-    def disturbance(self, sampler: sampling.Sampler) -> list[str]:
-        """Whether a server that was to go on while the fault lasted did not."""
-        if not self._striking.keeps_serving:
-            return []
-        reads = sampler.reads(self.recovering, self.struck_at, self.struck_at + self._striking.seconds)
-        missed = [read for read in reads if read.primary is None]
-        return [f"PostgreSQL of {self.recovering} was stopped meanwhile"] if missed else []
-
-    # The operator
-
-    def _operate(self, done: typing.Callable[[jubilant.Status], bool]) -> None:
-        limit = time.monotonic() + PATIENCE + self._striking.seconds
-        while True:
-            self._mend()
-            self._follow()
-            status = self._look()
-            if status is not None:
-                if done(status) and self._is_over():
-                    return
-                self._resume(status)
-            if time.monotonic() > limit:
-                raise AssertionError(f"not done after {PATIENCE:g} s\n{self._shown()}")
-            time.sleep(POLL)
-
-    def _shown(self) -> str:
-        try:
-            return self._application.juju.cli("status")
-        except jubilant.CLIError as error:
-            return str(error)
-
-    def _is_over(self) -> bool:
-        """Whether the fault, if it was there, has ended."""
-        armed = self._sighting is not None and bool(self._sighting.unit)
-        return not armed or (self._healed and self.succeeded_at is not None)
-
-    def _look(self) -> jubilant.Status | None:
-        with contextlib.suppress(jubilant.CLIError):
-            return self._application.status()
-        return None
-
-    def _mend(self) -> None:
-        if not self._healed and time.monotonic() >= self._healed_at:
-            self._striking.heal()
-            self._healed = True
-
-    def _follow(self) -> None:
-        """Notice when a hook of the unit succeeds after the strike."""
-        if self._log is None:
-            return
-        for line in self._log.poll():
-            struck = self._sighting is not None and self._healed and self.succeeded_at is None
-            if not struck or sighting.unit_of(line["entity"]) != self.recovering:
-                continue
-            if line["module"].endswith("uniter.operation") and _succeeded(line["message"]):
-                self.succeeded_at = time.monotonic()
-
-    def _is_done(self, status: jubilant.Status, revision: str) -> bool:
-        name = self._application.application
-        if status.apps[name].app_status.current != "active" or not deployment.healthy(status, name):
-            return False
-        if self._is_paused(status) is not None:
-            return False
-        return set(self._application.revisions().values()) == {revision}
-
-    def _is_paused(self, status: jubilant.Status) -> int | None:
-        """The unit to resume on, once those that the status names are healthy."""
-        name = self._application.application
-        pause = deployment.pause(status, name)
-        if pause is None or not deployment.healthy(status, name, pause.check_from):
-            return None
-        return pause.unit
-
-    def _resume(self, status: jubilant.Status) -> None:
-        unit = self._is_paused(status)
-        if unit is None or self._cell.life != "refresh":
-            return
-        sought = self._sighting
-        if sought is not None and isinstance(self._cell.step.seen, cells.Asked) and not sought.unit:
-            sought.come(self._application.unit(unit))
-            return
-        if sought is not None and sought.unit and not self._is_over() and self._striking.seconds == 0:
-            return  # a person, too, waits until what has just happened is over
-        if unit in self._resumed:
-            self._outcome.commands.append("`resume-refresh` again")
-        try:
-            self._application.resume(unit)
-            self._resumed.append(unit)
-        except jubilant.TaskError as error:
-            if error.task.status != "failed" or "Must run action" not in error.task.message:
-                self._resumed.append(unit)
-        except (jubilant.CLIError, TimeoutError):
-            self._resumed.append(unit)
-
-
-def _succeeded(message: str) -> bool:
-    return message.startswith('ran "') or message.startswith('committing operation "run')
-
-
-def _promotions(cell: cells.Cell, striking: strikes.Strike, before: _Before, promotions: int) -> list[str]:
-    fewer, more = striking.promotions
+def _promotions(
+    itinerary: itineraries.Itinerary, trials: Sequence[life.Trial], before: _Before, promotions: int
+) -> list[str]:
+    fewer = sum(trial.striking.promotions[0] for trial in trials)
+    more = sum(trial.striking.promotions[1] for trial in trials)
     expected = bench.expected_switchovers(before.primary, list(before.revisions))
     least, most = expected, expected
-    if cell.life == "rollback":
+    if itinerary.life == "rollback":
         # From unit 2 it moves to unit 1 first; from there, whose turn is next, to unit 2; and away to go back.
         expected = least = most = (0, 2, 3)[deployment.number(before.primary)]
     if least - fewer <= promotions <= most + more:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cells
+import itineraries
 import matrix
 import pytest
 import sampling
@@ -92,3 +93,27 @@ def test_a_known_limit_is_told_with_its_reason(tmp_path):
     kept, page = tmp_path / "kept.json", tmp_path / "page.md"
     matrix.keep(name, matrix.Row("limit", problems=("two took writes at once",)), kept, page)
     assert f"- **{name}** (limit): two took writes at once. {cells.LIMITS[name]}." in page.read_text()
+
+
+def test_each_cell_is_in_one_life_and_each_life_has_an_order():
+    lives = itineraries.plan(cells.CELLS)
+    names = [cell.name for life in lives for cell in life.cells]
+    assert sorted(names) == sorted(cell.name for cell in cells.CELLS)
+    assert len(lives) < len(names) * 0.7
+    steps = [step for stage in itineraries.STAGES for step in stage]
+    for life in lives:
+        assert life.primaries, life.name
+        lasting = [cell for cell in life.cells if cell.fault in cells.ELSEWHERE]
+        assert not lasting or len(life.cells) == 1
+        refresh = [steps.index(cell.step.name) for cell in life.cells if cell.life == "refresh"]
+        assert refresh == sorted(refresh)
+        assert [cell.life for cell in life.cells if cell.life == "rollback"] in ([], ["rollback"])
+        if life.life == "rollback":
+            assert life.cells[-1].life == "rollback"
+            assert all(step <= steps.index("paused") for step in refresh)
+
+
+def test_the_quick_ones_are_few_lives():
+    lives = [life for life in itineraries.plan(cells.CELLS) if life.quick]
+    assert {cell.name for life in lives for cell in life.cells} == cells.QUICK
+    assert len(lives) <= 5
