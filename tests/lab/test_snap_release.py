@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 
@@ -75,6 +76,7 @@ def test_a_new_snap_begins_with_revision_1(tmp_path: pathlib.Path) -> None:
 def test_what_is_withdrawn_gives_its_channels_back(lab_settings: settings.Settings) -> None:
     for _ in range(2):
         release.release(lab_settings, "thing")
+    assert offered(lab_settings).revisions["6"].version == "1.0+6", "of the release before, and not 1.0+5+6"
     assert release.withdraw(lab_settings, "thing") == 6
     assert offered(lab_settings).channels == {"2/stable": "5", "2/edge": "4"}
     assert release.withdraw(lab_settings, "thing") == 5
@@ -89,6 +91,8 @@ def test_a_channel_whose_former_revision_is_gone_is_closed(lab_settings: setting
     store.withdraw(lab_settings.store, "thing", 5)
     release.withdraw(lab_settings, "thing")
     assert offered(lab_settings).channels == {"2/edge": "4"}
+    entry = json.loads((lab_settings.store / index.FILE_NAME).read_text())["snaps"]["thing"]
+    assert entry["channels"] == {mirror.architecture(): {"2/edge": "4"}}
 
 
 @pytest.mark.parametrize(
