@@ -60,6 +60,10 @@ async def _times_followed(cluster: database.Database) -> int:
     return sum(map(int, counts))
 
 
+async def _paused(cluster: database.Database) -> bool:
+    return (await cluster.report("get-refresh-status"))["state"] == "paused"
+
+
 async def _refresh_to_the_pause(
     cluster: database.Database, charm: pathlib.Path, revision: str, before: str
 ) -> tuple[str, str]:
@@ -101,9 +105,9 @@ async def test_a_refresh_pauses_after_the_first_unit_and_is_rolled_back(
     """One unit is refreshed, the others wait; going back refreshes that one alone, and no write is lost."""
     old = charm_versions.EARLIER.revision
     async with client.Writing(cluster) as writing:
-        highest, _ = await _refresh_to_the_pause(cluster, later, later_version.revision, old)
-        assert (await cluster.report("get-refresh-status"))["state"] == "paused"
-        assert await cluster.primary() != highest
+        _, following = await _refresh_to_the_pause(cluster, later, later_version.revision, old)
+        await cluster.until("the refreshed unit allows the next one", lambda: _paused(cluster))
+        assert await cluster.primary() != following, f"{following} is next to stop, and has not been handed over"
         await writing.await_write()
         await cluster.refresh(earlier)
         await cluster.settle(UNITS, revision=old)
