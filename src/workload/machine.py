@@ -3,12 +3,14 @@
 import collections.abc
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
 import platform
 import socket
 import time
+import typing
 
 import yaml
 
@@ -18,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 HTTP_DATE_TIMEOUT_SECONDS = 3.0
 MEBIBYTE = 1024 * 1024
-
 
 # The variants in C are ten times as fast; every hook reads the configuration.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -121,9 +122,11 @@ class Workload:
 
     def configure(self, settings: configuration.MemberSettings) -> bool:
         """Write Patroni's configuration; whether it changed."""
-        content = yaml.dump(configuration.member(settings, self.paths), Dumper=_DUMPER, sort_keys=False)
+        wanted, text = configuration.member(settings, self.paths), self.configuration_text()
+        if _parse(text) != wanted:
+            text = yaml.dump(wanted, Dumper=_DUMPER, sort_keys=False)
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
-        return files.ensure_file(self.paths.patroni_configuration, content, owner, 0o600)
+        return files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
 
     def configuration_text(self) -> str:
         """Patroni's configuration as it is on disk; it holds passwords."""
@@ -136,16 +139,18 @@ class Workload:
 
     def renounce_synchronous(self) -> None:
         """Have Patroni's configuration say that this member is no synchronous standby, until it is written anew."""
-        content = yaml.load(self.configuration_text(), Loader=_LOADER)  # noqa: S506  a safe loader
-        content["tags"] = {**content.get("tags", {}), "nosync": True}
+        content = _parse(self.configuration_text())
+        if not isinstance(content, dict):
+            return
+        content = {**content, "tags": {**content.get("tags", {}), "nosync": True}}
         self.restore_configuration(yaml.dump(content, Dumper=_DUMPER, sort_keys=False))
 
     def configured(self) -> Configured:
         """What Patroni's configuration on disk says of Raft; empty where there is none."""
+        content = _parse(self.configuration_text())
         try:
-            content = yaml.load(self.paths.patroni_configuration.read_text(), Loader=_LOADER)  # noqa: S506  a safe loader
             own, partners = content["raft"]["self_addr"], content["raft"]["partner_addrs"]
-        except (FileNotFoundError, KeyError, TypeError, yaml.YAMLError):
+        except (KeyError, TypeError):
             return Configured()
         parameters = content.get("postgresql", {}).get("parameters", {})
         return Configured(_host(own), frozenset(_host(partner) for partner in partners), parameters)
@@ -188,6 +193,15 @@ class Workload:
             "temp": self.paths.temporary_tablespace.parent.parent,
         }
         return location[storage].is_dir()
+
+
+@functools.lru_cache(1)
+def _parse(text: str) -> typing.Any:
+    """Patroni's configuration; None where it is none. Kept, as each hook reads it several times: not to be changed."""
+    try:
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506  a safe loader
+    except yaml.YAMLError:
+        return None
 
 
 def _host(node: str) -> str:

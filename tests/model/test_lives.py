@@ -26,7 +26,7 @@ hypothesis.settings.register_profile("model-small", max_examples=8, stateful_ste
 hypothesis.settings.register_profile("model-nightly", max_examples=1000, stateful_step_count=50, **_COMMON)
 PROFILE = hypothesis.settings.get_profile(os.environ.get("MODEL_PROFILE", "model"))
 
-SHARES = {0: 4, 1: 6, 2: 10, 3: 14, 4: 9, 5: 7}
+SHARES = {0: 5, 1: 8, 2: 12, 3: 15, 4: 6, 5: 4}
 """How many of fifty lives begin with so many units; with none the deployment is part of the life."""
 
 PLACES = st.integers(0, life.MAXIMUM_UNITS - 1)
