@@ -134,9 +134,11 @@ def _juju(applied: application.Application, machines: Mapping[str, str]) -> Iter
     for unit in machines:
         yield f"databags of {unit}", juju("show-unit", unit)
         yield f"status log of {unit}", juju("show-status-log", unit, "--days", "1")
-    operations = json.loads(juju("operations", "--format", "json", "--limit", "500"))
-    for identifier in operations:
-        yield f"operation {identifier}", juju("show-operation", str(identifier), "--format", "json")
+    # Juju lists what `juju exec` has run only where it is asked for.
+    for which in ((), ("--actions", "juju-exec")):
+        listed = juju("operations", *which, "--format", "json", "--limit", "500")
+        for identifier in json.loads(listed) if listed.strip() else ():
+            yield f"operation {identifier}", juju("show-operation", str(identifier), "--format", "json")
     yield from _controller(applied.lab.settings)
 
 
