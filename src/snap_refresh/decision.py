@@ -223,14 +223,21 @@ def wish(known: facts.Facts, decided: Decision) -> str:
         return ""
     if all(_exhausted(seen, each) for each in decided.updates.values()):
         return ""
-    return model.Wish(tuple(decided.updates), _since(decided), decided.limit).text()
+    return model.Wish(tuple(decided.updates), _since(seen, decided), decided.limit).text()
 
 
-def _since(decided: Decision) -> Time:
-    """When an update was first held; the limit where nothing is held any more."""
+def _since(seen: model.SnapRefresh, decided: Decision) -> Time:
+    """When an update was first held. Past the limit the engine has no holds: then as it was published until now."""
     gating = engine.Gating({}, decided.gating)
     holds = (gating.holders(name).get(model.WORKLOAD) for name in decided.updates)
-    return min((hold.first_held for hold in holds if hold), default=typing.cast(Time, decided.limit))
+    times = [hold.first_held for hold in holds if hold]
+    try:
+        before = model.Wish.parse(seen.published or "")
+    except (ValueError, KeyError, TypeError):
+        before = None
+    if before is not None and decided.updates.keys() & set(before.snaps):
+        times.append(before.since)
+    return min(times, default=typing.cast(Time, decided.limit))
 
 
 def next_turn(known: facts.Facts, decided: Decision) -> int | None:

@@ -201,6 +201,21 @@ def test_a_primary_at_its_limit_lets_replicas_reach_theirs() -> None:
     assert granted({0: just_over}, known.view(3, 0, paused=True)) == 0
 
 
+@pytest.mark.parametrize(
+    ("published", "since"),
+    [
+        (snaps.wish(since=NOW - 48 * HOUR).text(), NOW - 48 * HOUR),
+        (model.Wish(("snapd",), NOW - 48 * HOUR, NOW).text(), NOW),
+        (None, NOW),
+        ("?", NOW),
+        ("{}", NOW),
+    ],
+)
+def test_past_the_limit_a_unit_still_tells_since_when_it_waits(published: str | None, since: datetime.datetime) -> None:
+    about = snaps.seen(UPDATE, remembered={"overdue": {"core24": NOW}}, published=published)
+    assert decision.wish(snaps.facts_of(about), decide(about)) == snaps.wish(since, NOW).text()
+
+
 def test_only_the_leader_records_turns_and_each_unit_publishes_its_wish() -> None:
     about = snaps.seen(UPDATE)
     wish = snaps.wish(since=NOW).text()
