@@ -19,8 +19,8 @@ import strikes
 
 from rehearsal import deployment
 
-PATIENCE = 300.0
-"""Seconds that a refresh may take, the faults' own time not counted."""
+PATIENCE = 900.0
+"""Seconds that a refresh may take, the faults' own time not counted. The host may be busy with other things."""
 POLL = 2.0
 STOPS_WITHIN = 10.0
 """Seconds after a strike within which a server that stops answering is taken to stop because of it."""
