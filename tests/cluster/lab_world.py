@@ -49,9 +49,9 @@ class Lab:
         """Let the snap store fail by these rules; without any, let it serve."""
         store.set_faults(self.settings.store, rules)
 
-    def release(self, snap: str) -> str:
+    def release(self, snap: str, channel: str | None = None) -> str:
         """Let the store have a newer revision of a snap, or a snap's file; return the revision."""
-        return self._lab("store-release", snap).split()[-1]
+        return self._lab("store-release", snap, *([f"--channel={channel}"] if channel else [])).split()[-1]
 
     def withdraw(self, before: Mapping[str, Collection[str]]) -> None:
         """Take from the store what was released after it had these revisions."""

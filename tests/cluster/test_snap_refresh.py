@@ -19,6 +19,7 @@ from snap_updates import BASE, READER, SNAPD
 from rehearsal import deployment, events
 
 TOGETHER_SECONDS = 30
+NEWEST = "16/edge"
 _PATRONI = f"snap.{deployment.SNAP}.patroni.service"
 _PROCESS = f"systemctl show --property=MainPID --value {_PATRONI}"
 _STARTED = f"systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value {_PATRONI}"
@@ -196,9 +197,15 @@ def test_without_the_charm_all_units_restart_together(made, write, measure):
     applied.settle(3)
     addresses = applied.addresses()
     machines = {unit: applied.hostname(unit) for unit in addresses}
-    wanted = made.release(BASE, SNAPD, deployment.SNAP)
+    wanted = made.release(BASE, SNAPD)
+    # The charm pins the newest revision, which another channel serves than the one that is followed.
+    wanted[deployment.SNAP] = applied.lab.release(deployment.SNAP, NEWEST)
+    for unit in addresses:
+        made.shell(unit, f"snap switch {deployment.SNAP} --channel={NEWEST}")
     with write(applied) as writing:
         applied.lab.outage(True)
+        for machine in machines.values():
+            applied.lab.shell(machine, "while pgrep -f '[s]rc/charm.py'; do sleep 0.2; done")
         begun, since = time.monotonic(), snap_updates.now()
         for machine in machines.values():
             applied.lab.shell(machine, f"snap refresh --unhold {' '.join(wanted)}")
@@ -209,7 +216,9 @@ def test_without_the_charm_all_units_restart_together(made, write, measure):
         gap = writing.gap(begun)
         measure("longest gap where nobody holds base, snapd and workload back on three units", gap)
         applied.lab.outage(False)
-        assert made.revisions(*wanted) == dict.fromkeys(addresses, wanted)
+        assert made.revisions(*wanted) == dict.fromkeys(addresses, wanted), [
+            made.shell(unit, "snap changes") for unit in addresses
+        ]
         found = snap_updates.spans(made, since)
         assert max(start for start, _ in found.values()) < min(end for _, end in found.values()), found
         started = [int(made.shell(unit, _STARTED).strip().removeprefix("@")) for unit in addresses]
