@@ -64,14 +64,17 @@ def _live(own: application.Application, packed: pathlib.Path, directory: pathlib
     own.refresh(new)
     own.until("the refresh has failed", lambda: "lab-fault-pre-refresh asks for a failure" in _debug_log(own))
     own.lab.shell(machine, f"rm {strikes.COMMON}/lab-fault-pre-refresh")
-    own.until("it pauses", lambda: deployment.pause(own.status(), "pg") is not None)
+    own.until("it pauses", lambda: deployment.pause(own.status(), "pg") is not None, 900)
     own.refusal("pg/0", "resume-refresh")
     # Rolled back, with hooks that are killed.
     own.refresh(packed)
     for _ in range(20):
         own.lab.call("fault_kill_hook", model=own.juju.model, unit="pg/2")
         time.sleep(0.5)
-    own.settle(3)
+    old = charms.EARLIER.revision
+    own.until("it is rolled back", lambda: deployment.pause(own.status(), "pg") is None, 900)
+    own.settle(3, 900)
+    assert set(own.revisions().values()) == {old}
     # A client with a wrong password, a database that crashes, a unit that leaves.
     address = own.addresses()["pg/1"]
     wrong = f"PGPASSWORD=wrong charmed-postgresql.psql -w -h {address} -U operator -c 'SELECT 1' postgres"
