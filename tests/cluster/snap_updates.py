@@ -127,7 +127,11 @@ class Snaps:
 
     def listed(self, unit: str) -> dict[str, tuple[str, bool]]:
         """Return the revision of each snap on a unit's machine, and whether it is held, as `snap list` shows them."""
-        lines = [line.split() for line in self.shell(unit, "snap list").splitlines()[1:]]
+        return self.listed_on(self.applied.hostname(unit))
+
+    def listed_on(self, machine: str) -> dict[str, tuple[str, bool]]:
+        """Return the same for a machine, past Juju."""
+        lines = [line.split() for line in self._lab.run(machine, "snap", "list").splitlines()[1:]]
         return {line[0]: (line[2], "held" in line[5].split(",")) for line in lines}
 
     def revisions(self, *names: str) -> dict[str, dict[str, str]]:
@@ -190,10 +194,9 @@ class Snaps:
             assert all(held for _, held in self.listed(unit).values()), self.listed(unit)
 
 
-def spans(snaps: Snaps, since: float) -> dict[str, tuple[float, float]]:
-    """Return when each unit's first refresh began and its last one ended, in seconds since the epoch."""
-    found = {unit: snaps.refreshes(unit, since) for unit in snaps.applied.units()}
-    return {unit: (min(one.start for one in done), max(one.end for one in done)) for unit, done in found.items()}
+def span(done: list[events.Change]) -> tuple[float, float]:
+    """Return when the first of these refreshes began and the last one ended, in seconds since the epoch."""
+    return min(one.start for one in done), max(one.end for one in done)
 
 
 def now() -> float:

@@ -41,7 +41,7 @@ def made(models, lab: lab_world.Lab, tmp_path_factory: pytest.TempPathFactory) -
     before = lab.offered()
     applied = models.add("snaps")
     applied.create(3)
-    applied.settle(3)
+    applied.settle(3, seconds=2 * application.PATIENCE)
     snaps = snap_updates.Snaps(applied, lab, tmp_path_factory.mktemp("snaps"))
     snaps.connect_reader()
     snaps.look_all()
@@ -97,7 +97,7 @@ def test_one_unit_at_a_time_the_primary_last_after_a_hand_over(snaps, write, mea
             snaps.await_revisions(wanted, seconds=600)
         snaps.await_quiet()
         applied.settle(3)
-        found = snap_updates.spans(snaps, since)
+        found = {unit: snap_updates.span(snaps.refreshes(unit, since)) for unit in applied.units()}
         order = sorted(found, key=lambda unit: found[unit])
         assert order[-1] == primary, found
         for earlier, later in itertools.pairwise(order):
@@ -197,6 +197,8 @@ def test_without_the_charm_all_units_restart_together(made, write, measure):
     applied.settle(3)
     addresses = applied.addresses()
     machines = {unit: applied.hostname(unit) for unit in addresses}
+    *_, highest = addresses
+    pinned = made.revisions(deployment.SNAP)[highest]
     wanted = made.release(BASE, SNAPD)
     # The charm pins the newest revision, which another channel serves than the one that is followed.
     wanted[deployment.SNAP] = applied.lab.release(deployment.SNAP, NEWEST)
@@ -215,12 +217,17 @@ def test_without_the_charm_all_units_restart_together(made, write, measure):
         writing.await_write()
         gap = writing.gap(begun)
         measure("longest gap where nobody holds base, snapd and workload back on three units", gap)
-        applied.lab.outage(False)
-        assert made.revisions(*wanted) == dict.fromkeys(addresses, wanted), [
-            made.shell(unit, "snap changes") for unit in addresses
-        ]
-        found = snap_updates.spans(made, since)
+        # Looked at before the charm is back: it puts the pinned workload back at once, on the highest unit first.
+        found = {}
+        for machine in machines.values():
+            listed = made.listed_on(machine)
+            assert {name: listed[name][0] for name in wanted} == wanted, machine
+            found[machine] = snap_updates.span(made.refreshes_on(machine, since))
         assert max(start for start, _ in found.values()) < min(end for _, end in found.values()), found
-        started = [int(made.shell(unit, _STARTED).strip().removeprefix("@")) for unit in addresses]
+        printed = [applied.lab.shell(machine, _STARTED) for machine in machines.values()]
+        started = [int(text.strip().removeprefix("@")) for text in printed]
         assert min(started) >= since
         assert max(started) - min(started) < TOGETHER_SECONDS
+        applied.lab.outage(False)
+        made.await_revisions(pinned, highest)
+        applied.until("the highest unit runs", lambda: applied.runs(highest, addresses.values()))
