@@ -81,7 +81,7 @@ class Snap:
         self._ensure(revision)
 
     def refresh(self, revision: str) -> None:
-        """Refresh the snap to that revision; snapd stops and starts nothing that is already stopped.
+        """Refresh the snap to that revision. snapd then starts Patroni, which is stopped but not disabled, by itself.
 
         Raises SnapOperationError.
         """

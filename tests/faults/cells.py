@@ -65,8 +65,11 @@ REFRESH = (
     Step("drain", "unit 2 begins: the primary is told not to wait for it", Logged(HIGHEST, _BEGUN)),
     Step("stop", "unit 2 stops PostgreSQL", Ran(HIGHEST, "snap stop charmed-postgresql.patroni")),
     Step("snap", "unit 2 has asked snapd for the refresh", Ran(HIGHEST, _SNAP_REFRESH)),
-    Step("snap-changed", "unit 2 has the new snap, others do not know", Logged(HIGHEST, "snap refresh completed")),
-    Step("start", "unit 2 starts PostgreSQL", Ran(HIGHEST, "snap start --enable charmed-postgresql.patroni")),
+    Step(
+        "snap-changed",
+        "unit 2 has the other snap, with which snapd starts PostgreSQL; others do not know",
+        Logged(HIGHEST, "snap refresh completed"),
+    ),
     Step("gate", "unit 2 is healthy and allows the next, not yet committed", Logged(HIGHEST, _ALLOWED)),
     Step("paused", "the refresh waits for the operator", Asked(NEXT)),
     Step("resume", "the action `resume-refresh` begins on unit 1", Logged(NEXT, 'executing operation "run action')),
@@ -77,7 +80,7 @@ REFRESH = (
 ROLLBACK = (
     Step("upgrade-charm", "unit 2 has the old charm again, the hook begins", Logged(HIGHEST, _UPGRADE)),
     Step("hand-over", "unit 2 hands the primary over", Logged(HIGHEST, _HAND_OVER), primaries=(NEXT, HIGHEST)),
-    *(step for step in REFRESH if step.name in ("drain", "stop", "snap", "snap-changed", "start")),
+    *(step for step in REFRESH if step.name in ("drain", "stop", "snap", "snap-changed")),
     Step("finish", "unit 2 is healthy, the end is not yet committed", Logged(HIGHEST, _ALLOWED)),
 )
 LIVES: dict[str, dict[str, Step]] = {
@@ -132,7 +135,7 @@ QUICK = frozenset(
         "refresh/resume-snap/exception",
         "rollback/snap/snapd",
         "rollback/snap/reboot",
-        "rollback/start/agent",
+        "rollback/snap-changed/agent",
         "refresh/drain/store-refuses",
     }
 )
