@@ -115,9 +115,9 @@ def _plant(own: application.Application, machines: dict[str, str], canaries: lea
     places = [leak.place for leak in leaks.search(own, machines, canaries)]
     for place in planted:
         assert [each for each in places if place in each], f"not found in {place}: {places}"
-    sample = leaks.Watch(own, {unit: machine}, 5)
+    lab.shell(machine, f"setsid sh -c 'sleep 60; :' {read} >/dev/null 2>&1 &")
+    sample = leaks.Watch(own, {unit: machine}, 2)
     sample.start()
-    lab.shell(machine, f"setsid sh -c 'sleep 8; true {read}' >/dev/null 2>&1 &")
     [text] = sample.seen().values()
     assert list(canaries.within("processes", text))
 
