@@ -314,10 +314,18 @@ def raise_on_error(name: str, unit: typing.Any) -> None:
         raise UnitError(f"{name} is in error: {unit.workload_status.info}")
 
 
-def healthy(members: list[dict[str, typing.Any]], count: int) -> bool:
-    """Whether there are that many members: one primary that runs, and standbys that stream and are synchronous."""
+def healthy(members: list[dict[str, typing.Any]], count: int, *, synchronous: bool = True) -> bool:
+    """Whether there are that many members: one primary that runs, and standbys that stream.
+
+    Args:
+        members: As Patroni tells them.
+        count: How many are to be there.
+        synchronous: Whether each standby has to be a synchronous one. While a refresh is in progress their number does
+            not follow that of the units.
+    """
     leaders = [member for member in members if member["role"] == "leader"]
-    standbys = [member for member in members if member["role"] == "sync_standby"]
+    roles = ("sync_standby",) if synchronous else ("sync_standby", "replica")
+    standbys = [member for member in members if member["role"] in roles]
     return (
         [member["state"] for member in leaders] == ["running"]
         and len(standbys) == count - 1

@@ -86,6 +86,12 @@ def test_two_members_are_healthy(members: list[dict[str, typing.Any]], healthy: 
     assert database.healthy(members, 2) is healthy
 
 
+def test_an_asynchronous_standby_is_healthy_where_it_may_be() -> None:
+    members = [PRIMARY, {**STANDBY, "role": "replica"}]
+    assert database.healthy(members, 2, synchronous=False)
+    assert not database.healthy([PRIMARY, {**members[1], "state": "starting"}], 2, synchronous=False)
+
+
 class _Cluster:
     """Answers for a cluster whose units have these rows."""
 

@@ -114,7 +114,7 @@ async def _members(cluster: database.Database, count: int) -> list[str]:
 
     async def joined() -> bool:
         units[:] = await cluster.units()
-        return len(units) == count and database.healthy(await cluster.members(), count)
+        return len(units) == count and database.healthy(await cluster.members(), count, synchronous=False)
 
     # A unit comes with its machine, its snap and a copy of the data.
     await cluster.until(f"{count} units, all of them members", joined)
