@@ -185,6 +185,8 @@ class PostgresqlCharm(ops.CharmBase):
             return
         if self.refresh.held and event.handle.kind == "resume_refresh_action":
             refresh_actions.resume_held(event, known, self._callbacks, self.refresh)
+        if self._callbacks.ready and event.handle.kind == "pre_refresh_check_action":
+            refresh_actions.answer_ready(event, known, self.situation.build)
         if self._callbacks.failure is not None:
             event.log(self._callbacks.failure)
 

@@ -9,8 +9,8 @@ import pathlib
 import time
 import tomllib
 
+import charm_
 import charm_refresh
-import ops
 
 import compatibility
 import draining
@@ -64,6 +64,8 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     """The unit that has to be confirmed where charm-refresh would not wait (confirmation.py)."""
     failure: str | None = dataclasses.field(default=None, init=False)
     """Why the snap was not refreshed in this action."""
+    ready: bool = dataclasses.field(default=False, init=False)
+    """Whether the checks were run in this event, and none failed."""
 
     @staticmethod
     def run_pre_refresh_checks_after_1_unit_refreshed() -> None:
@@ -81,6 +83,7 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
             known = self.observe()
         for reason in precheck(self.workload, known):
             raise charm_refresh.PrecheckFailed(reason.text)
+        self.ready = True
 
     @classmethod
     def is_compatible(
@@ -142,10 +145,12 @@ class Machines(charm_refresh.Machines):
     """charm-refresh, with one rule more: units that join or leave confirm nothing (confirmation.py).
 
     It has no documented place for such a rule. The two methods that are overridden are its steps "start the refresh"
-    and "refresh this unit"; tests/unit/test_sharp_edges.py fails where a later version has them no more.
+    and "refresh this unit", the attribute is where it keeps the application's status; tests/unit/test_sharp_edges.py
+    fails where a later version has them no more.
     """
 
     _awaited: int | None = None
+    _app_status: charm_.Status | None = None
     _charm_specific: MachinesRefresh
 
     def _start_refresh(self) -> None:
@@ -160,14 +165,15 @@ class Machines(charm_refresh.Machines):
         if not self.held:
             super()._refresh_unit()
 
-    @property
-    def app_status_higher_priority(self) -> ops.StatusBase | None:
-        """See charm-refresh. Juju keeps no revisions of charms from files: the command to go back names a file."""
-        status = super().app_status_higher_priority
-        if status is None:
-            return None
-        message = status.message.replace("--revision None", "--path FILE")
-        return ops.StatusBase.from_name(status.name, message)
+    def _keep_app_status(self, status: charm_.Status | None) -> None:
+        if status is not None:
+            status = type(status)(str(status).replace("--revision None", refresh_facts.FILE))
+        self._app_status = status
+
+    # charm-refresh sets the status right after it has put it here: so it names no revision that there is not.
+    _app_status_higher_priority = property(  # pyright: ignore[reportAssignmentType]
+        lambda self: self._app_status, _keep_app_status
+    )
 
     @property
     def held(self) -> bool:

@@ -33,6 +33,16 @@ def get_refresh_status(
     event.set_results({"status": json.dumps(report) if is_json else refresh_table.render(report)})
 
 
+def answer_ready(event: ops.ActionEvent, known: facts.Facts, build: refresh_facts.Build) -> None:
+    """pre-refresh-check that found nothing. charm-refresh's own answer names no file to go back to (FILE)."""
+    command = refresh_facts.refresh_command(build.url, known.application)
+    text = (
+        "Charm is ready for refresh. Run get-refresh-status for the plan.\n\n"
+        f"After the refresh has started, use this command to go back:\n`{command}`"
+    )
+    event.set_results({"result": text})
+
+
 def resume_held(
     event: ops.ActionEvent, known: facts.Facts, callbacks: refresh.MachinesRefresh, running: refresh.Machines
 ) -> None:

@@ -40,8 +40,12 @@ def charmhub_revision(url: str | None) -> str | None:
     return url.rpartition("-")[2] if url is not None and url.startswith("ch:") else None
 
 
+FILE = "--path FILE"
+"""What stands for a revision in the command that brings back a charm from a file: Juju keeps no revisions of these."""
+
+
 def refresh_command(url: str, application: str = "") -> str:
-    """The command that brings that charm back. Juju keeps no revisions of charms from files: these must be named."""
+    """The command that brings that charm back."""
     command = " ".join(("juju refresh", application)).strip()
     revision = charmhub_revision(url)
-    return f"{command} --path FILE" if revision is None else f"{command} --revision {revision}"
+    return f"{command} {FILE}" if revision is None else f"{command} --revision {revision}"

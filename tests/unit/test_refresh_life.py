@@ -202,6 +202,7 @@ def test_pre_refresh_check(deployed: Deployed) -> None:
     result = on.leader.act("pre-refresh-check")
     assert result.failure is None
     assert "Charm is ready for refresh" in result.results["result"]
+    assert "`juju refresh postgresql-machine --revision 1`" in result.results["result"]
     other = next(unit for unit in on.units.values() if unit is not on.leader)
     failure = other.act("pre-refresh-check").failure
     assert failure is not None

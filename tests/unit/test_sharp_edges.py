@@ -9,10 +9,12 @@ import collections.abc
 import contextlib
 import dataclasses
 import json
+import typing
 from unittest import mock
 
 import charm_refresh
 import pytest
+from scenario import mocking
 
 import prechecks
 import refresh
@@ -212,14 +214,28 @@ def test_2_the_operator_may_accept_older_charm_code(deployed: Deployed) -> None:
 # 3. Charms from files have no revision
 
 
-def test_3_the_way_back_of_a_charm_from_a_file_names_a_file(deployed: Deployed) -> None:
+def test_3_the_way_back_of_a_charm_from_a_file_names_a_file(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    status_set = mocking._MockModelBackend.status_set
+
+    def note(self: mocking._MockModelBackend, status: typing.Any, message: str = "", **keywords: typing.Any) -> None:
+        shown.append(message)
+        status_set(self, status, message, **keywords)
+
+    monkeypatch.setattr(mocking._MockModelBackend, "status_set", note)
     on = deployed(3)
     local = dataclasses.replace(CODE_ONLY, url="local:postgresql-machine-0")
     on.refresh(local)
     on.settle()
+    assert on.leader is not None
+    ready = on.leader.act("pre-refresh-check").results["result"]
+    assert ready.endswith("`juju refresh postgresql-machine --path FILE`")
     on.refresh(dataclasses.replace(builds.NEW, url="local:postgresql-machine-1"))
     on.settle()
     assert on.status.message.endswith("To rollback, `juju refresh --path FILE`")
+    assert not [message for message in shown if "--revision None" in message]
     assert resume(on, 1).failure is None
     on.settle()
     is_complete(on, "416")
