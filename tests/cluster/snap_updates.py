@@ -140,7 +140,12 @@ class Snaps:
 
     def refreshes(self, unit: str, since: float) -> list[events.Change]:
         """Return the refreshes that snapd has carried out on a unit's machine, oldest first."""
-        told = events.changes(unit, self.applied.snap_changes(unit))
+        return self.refreshes_on(self.applied.hostname(unit), since)
+
+    def refreshes_on(self, machine: str, since: float) -> list[events.Change]:
+        """Return the same for a machine, past Juju."""
+        ask = ["curl", "--silent", "--unix-socket", "/run/snapd.socket", "http://localhost/v2/changes?select=all"]
+        told = events.changes(machine, json.loads(self._lab.run(machine, *ask))["result"])
         return [
             change for change in told if change.kind == "refresh-snap" and change.start >= since and not change.failed
         ]
