@@ -101,7 +101,7 @@ model-mutations: $(TEST_TOOLS)  ## Break the charm in memory, one place at a tim
 .PHONY: lab
 lab: $(TEST_TOOLS) lab-host  ## Run the tests of the lab and of the rehearsal.
 	tools/host-packages libxml2 libgssapi-krb5-2 liblz4-1 libzstd1
-	$(BIN)/pytest tests/lab tests/rehearsal $(PYTEST_ARGS)
+	$(BIN)/pytest tests/lab tests/rehearsal --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: semantics
 semantics: $(TEST_TOOLS)  ## Break each of Juju's semantics in a copy of the lab, and see its test fail.

@@ -29,6 +29,7 @@ if typing.TYPE_CHECKING:
     import engine_world
 
 INSIDE = "LAB_TESTS_INSIDE"
+MACHINES = "machines"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,10 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "api(*calls): makes these calls of Juju's client API, and fails if it does not")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.geteuid() != 0:
-        for item in items:
-            if item.get_closest_marker("machines"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("machines"):
+            if config.pluginmanager.hasplugin("xdist"):
+                # One process of several: they share a lab, and the host's processors.
+                item.add_marker(pytest.mark.xdist_group(MACHINES))
+            if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
@@ -50,7 +55,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     running = pyfuncitem.funcargs["running_lab"]
     assert isinstance(running, settings.Settings)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", pyfuncitem.nodeid]
+    test = pyfuncitem.nodeid.removesuffix(f"@{MACHINES}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
     result = subprocess.run(
         namespaces.enter(running, command),
         cwd=pyfuncitem.config.rootpath,
