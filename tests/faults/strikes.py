@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import signal
@@ -42,7 +43,7 @@ class Scene(typing.Protocol):
     """The revision that the refresh leads to."""
 
 
-class Strike:
+class Strike(abc.ABC):
     """One fault. `prepare` comes before the refresh, `strike` at the step, `heal` after `seconds`, `clear` at last."""
 
     seconds = 0.0
@@ -59,17 +60,17 @@ class Strike:
         self.struck = ""
         """The unit whose recovery counts."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  many strikes need none
         """Nothing."""
 
+    @abc.abstractmethod
     def strike(self, unit: str) -> None:
         """Let it befall `unit`."""
-        raise NotImplementedError
 
-    def heal(self) -> None:
+    def heal(self) -> None:  # noqa: B027  many strikes need none
         """Let it end."""
 
-    def clear(self) -> None:
+    def clear(self) -> None:  # noqa: B027  many strikes need none
         """Leave nothing of it behind, also where it was not struck."""
 
     @property
@@ -277,9 +278,9 @@ class _MachineAway(Strike):
     seconds = 10.0
     promotions = (1, 1)
 
+    @abc.abstractmethod
     def whose(self, unit: str) -> str:
         """Return the unit whose machine it is."""
-        raise NotImplementedError
 
     def strike(self, unit: str) -> None:
         self.struck = self.whose(unit)
@@ -331,9 +332,9 @@ class _Frozen(Strike):
         super().__init__(scene)
         self._stopped: list[int] = []
 
+    @abc.abstractmethod
     def is_meant(self, command: str) -> bool:
         """Whether the process with that command line is to be frozen."""
-        raise NotImplementedError
 
     def strike(self, unit: str) -> None:
         self.struck = self.primary()
