@@ -72,3 +72,10 @@ async def application(ops_test: plugin.OpsTest) -> AsyncIterator[database.Databa
     yield database.Database(ops_test)
     # pytest-operator takes units out of their cluster one after the other, which nobody needs any more.
     await ops_test.juju("remove-application", database.APPLICATION, "--force", "--no-wait", "--no-prompt")
+
+
+@pytest.fixture
+async def cluster(deployed: database.Database) -> database.Database:
+    """What the module has deployed, found well: each test leaves them so."""
+    await deployed.settle(UNITS, database.SETTLED)
+    return deployed

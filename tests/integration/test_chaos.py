@@ -23,13 +23,6 @@ async def deployed(application: database.Database, later: pathlib.Path) -> datab
     return application
 
 
-@pytest.fixture
-async def cluster(deployed: database.Database) -> database.Database:
-    """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS, database.SETTLED)
-    return deployed
-
-
 async def _primary_and_another(cluster: database.Database) -> tuple[str, str]:
     primary = await cluster.primary()
     return primary, next(unit for unit in await cluster.units() if unit != primary)

@@ -23,13 +23,6 @@ async def deployed(application: database.Database, later: pathlib.Path) -> datab
     return application
 
 
-@pytest.fixture
-async def cluster(deployed: database.Database) -> database.Database:
-    """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS, database.SETTLED)
-    return deployed
-
-
 async def test_three_members_replicate_synchronously(cluster: database.Database) -> None:
     """Patroni, PostgreSQL and the charm's own report tell one and the same cluster."""
     primary, units = await cluster.primary(), await cluster.units()

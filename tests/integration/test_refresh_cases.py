@@ -22,13 +22,6 @@ async def deployed(application: database.Database, earlier: pathlib.Path) -> dat
     return application
 
 
-@pytest.fixture
-async def cluster(deployed: database.Database) -> database.Database:
-    """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS, database.SETTLED)
-    return deployed
-
-
 async def test_an_incompatible_version_is_refused_forced_and_rolled_back(
     cluster: database.Database,
     packed: pathlib.Path,

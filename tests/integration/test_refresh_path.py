@@ -26,13 +26,6 @@ async def deployed(application: database.Database, earlier: pathlib.Path) -> dat
     return application
 
 
-@pytest.fixture
-async def cluster(deployed: database.Database) -> database.Database:
-    """The same, found well: each test leaves them so."""
-    await deployed.settle(UNITS, database.SETTLED)
-    return deployed
-
-
 async def test_three_units_serve_with_the_earlier_workload(cluster: database.Database) -> None:
     """Deploying gives three members of one cluster: one that takes writes, two that have each of them."""
     version = charm_versions.EARLIER
