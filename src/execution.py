@@ -146,7 +146,7 @@ class Executor:
             scope=known.application,
             name=known.member_name,
             address=known.machine.address,
-            peer_addresses=known.peer_addresses,
+            admitted_addresses=known.admitted_addresses,
             partners=partners(known, configured.partners),
             passwords=known.passwords,
             parameters=parameters,

@@ -154,6 +154,16 @@ class Facts:
         return frozenset(peer.address for peer in self.peers if peer.address)
 
     @property
+    def admitted_addresses(self) -> frozenset[str]:
+        """Addresses from which members connect: those of the other units, and of members that are leaving.
+
+        Juju shows a unit as departed before it has handed its primary over: until it is no member any more, it has to
+        stream from whoever took over.
+        """
+        members = self.cluster.members if self.cluster else ()
+        return self.peer_addresses | {member.address for member in members if member.address} - {self.machine.address}
+
+    @property
     def numbers(self) -> frozenset[int]:
         """All units that this one sees, itself among them."""
         return frozenset({self.number, *(peer.number for peer in self.peers)})

@@ -1,10 +1,12 @@
 """How a unit leaves.
 
-The primary goes to another member, Raft forgets this one, and PostgreSQL stops cleanly, so that its storage can be
-kept.
+The primary goes to another member, PostgreSQL stops cleanly, so that its storage can be kept, and Raft forgets the
+member.
 """
 
+import collections.abc
 import dataclasses
+import itertools
 import logging
 import time
 
@@ -32,9 +34,10 @@ def leave(workload: machine.Workload, known: facts.Facts) -> None:
         if known.is_primary and _hand_over(workload, known):
             _await_following(workload, known)
             draining.drain(workload, dataclasses.replace(known, cluster=_view(workload, known)))
-    if known.machine.address is not None and known.passwords is not None:
-        _leave_raft(workload.raft(known.passwords.raft), raft.node_address(known.machine.address), known)
-    _stop(workload, known)
+    if known.machine.address is None or known.passwords is None:
+        _stop(workload, known)
+    else:
+        _stop_and_leave_raft(workload, known, workload.raft(known.passwords.raft))
     workload.forget_membership()
     workload.forget_configuration()
 
@@ -73,18 +76,33 @@ def _await_following(workload: machine.Workload, known: facts.Facts) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _leave_raft(nodes: raft.Raft, own: str, known: facts.Facts) -> None:
+def _stop_and_leave_raft(workload: machine.Workload, known: facts.Facts, nodes: raft.Raft) -> None:
+    """Stop Patroni, and let the others take its node out.
+
+    Patroni whose node is out may wait for Raft until it is killed, with its PostgreSQL: so it stops before. Only where
+    the others have no majority without its vote (of two members, each is needed to let one go) its node goes first.
+    """
+    own = raft.node_address(known.machine.address or "")
     view = nodes.view(own) if known.machine.patroni_running else None
-    if view is not None:
-        others = sorted(view.connected) or sorted(view.members - {own})
+    if view is None:
+        others = frozenset(raft.node_address(address) for address in known.peer_addresses)
     else:
-        others = sorted(raft.node_address(address) for address in known.peer_addresses)
-    for attempt in range(ATTEMPTS if others else 0):
-        via = others[attempt % len(others)]
-        if view is not None and view.leader == own:
-            # Removing the leader fails whoever is asked.
-            nodes.transfer_leadership(own, via)
-            time.sleep(POLL_SECONDS)
+        others = view.connected or view.members - {own}
+    stops_first = view is None or view.others_are_majority
+    if stops_first:
+        _resign(nodes, own, view, others)
+        _stop(workload, known)
+    _leave_raft(nodes, own, others, view=None if stops_first else view)
+    if not stops_first:
+        _stop(workload, known)
+
+
+def _leave_raft(
+    nodes: raft.Raft, own: str, others: collections.abc.Collection[str], view: raft.RaftView | None
+) -> None:
+    """Ask the others in turn to take this node out. view: what it sees itself, while it runs."""
+    for via in itertools.islice(itertools.cycle(sorted(others)), ATTEMPTS):
+        _resign(nodes, own, view, [via])
         if nodes.remove(via, own):
             logger.info("%s has left the Raft cluster", own)
             return
@@ -92,7 +110,14 @@ def _leave_raft(nodes: raft.Raft, own: str, known: facts.Facts) -> None:
         if seen is not None and own not in seen.members:
             return
         time.sleep(POLL_SECONDS)
-        view = nodes.view(own)
+        view = nodes.view(own) if view is not None else None
+
+
+def _resign(nodes: raft.Raft, own: str, view: raft.RaftView | None, others: collections.abc.Collection[str]) -> None:
+    """Let another node lead, if this one does: to remove the leader fails whoever is asked."""
+    if view is not None and view.leader == own and others:
+        nodes.transfer_leadership(own, min(others))
+        time.sleep(POLL_SECONDS)
 
 
 def _stop(workload: machine.Workload, known: facts.Facts) -> None:

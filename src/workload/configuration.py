@@ -43,8 +43,8 @@ class MemberSettings:
     name: str
     """The member's name, such as postgresql-machine-0. It stays when the address changes."""
     address: str
-    peer_addresses: frozenset[str]
-    """Addresses of the other units: they may replicate, rewind and administer."""
+    admitted_addresses: frozenset[str]
+    """Addresses of the other units and members: they may replicate, rewind and administer."""
     partners: frozenset[str]
     """Addresses of the other members of the Raft cluster. Empty founds a cluster of its own."""
     passwords: Passwords
@@ -72,7 +72,7 @@ def member(settings: MemberSettings, where: paths.Paths) -> dict[str, typing.Any
             "connect_address": f"{settings.address}:{paths.PATRONI_PORT}",
             "authentication": {"username": "patroni", "password": settings.passwords.patroni},
             # Only units of this application may change anything, and only with the password.
-            "allowlist": ["127.0.0.1", settings.address, *sorted(settings.peer_addresses)],
+            "allowlist": ["127.0.0.1", settings.address, *sorted(settings.admitted_addresses)],
         },
         "ctl": {"authentication": {"username": "patroni", "password": settings.passwords.patroni}},
         "raft": {
@@ -117,7 +117,7 @@ def _postgresql(settings: MemberSettings, where: paths.Paths) -> dict[str, typin
             "temp_tablespaces": sql.TEMPORARY_TABLESPACE,
             **settings.parameters,
         },
-        "pg_hba": host_based_authentication(settings.address, settings.peer_addresses),
+        "pg_hba": host_based_authentication(settings.address, settings.admitted_addresses),
         "pg_ident": [
             f"{USER_MAP} root {sql.SUPERUSER}",
             f"{USER_MAP} {paths.OPERATING_SYSTEM_USER} {sql.SUPERUSER}",
@@ -126,7 +126,7 @@ def _postgresql(settings: MemberSettings, where: paths.Paths) -> dict[str, typin
     }
 
 
-def host_based_authentication(address: str, peer_addresses: collections.abc.Collection[str]) -> list[str]:
+def host_based_authentication(address: str, admitted_addresses: collections.abc.Collection[str]) -> list[str]:
     """Rules of pg_hba.conf: by user and by the address of each unit; never a whole network.
 
     The socket is for the machine's root, and for Patroni itself.
@@ -137,7 +137,7 @@ def host_based_authentication(address: str, peer_addresses: collections.abc.Coll
         f"local replication {REPLICATION_USER} peer map={USER_MAP}",
         f"host all {sql.SUPERUSER} 127.0.0.1/32 scram-sha-256",
     ]
-    for host in sorted({address, *peer_addresses}):
+    for host in sorted({address, *admitted_addresses}):
         rules += [
             f"host all {sql.SUPERUSER} {host}/32 scram-sha-256",
             f"host replication {REPLICATION_USER} {host}/32 scram-sha-256",

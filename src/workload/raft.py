@@ -31,6 +31,11 @@ class RaftView:
     members: frozenset[str]
     """All members, this node among them."""
 
+    @property
+    def others_are_majority(self) -> bool:
+        """Whether the partners that this node has a connection to are a majority without it."""
+        return len(self.connected & self.members) > len(self.members) // 2
+
     @classmethod
     def parse(cls, status: collections.abc.Mapping[str, typing.Any]) -> "RaftView":
         """From the answer to pysyncobj's `status` command. Unknown keys are ignored."""

@@ -94,6 +94,10 @@ class Process:
         """Whether it has the tag nosync."""
         return bool(self.settings.get("tags", {}).get("nosync"))
 
+    def admits(self, other: Process) -> bool:
+        """Whether its PostgreSQL lets the other one replicate, as its pg_hba was read last."""
+        return f"host replication replication {other.host}/32 scram-sha-256" in self.settings["postgresql"]["pg_hba"]
+
     def others_stream(self) -> bool:
         """Whether another member could take over."""
         return self.raft is not None and any(each.streams for each in self.raft.alive())
@@ -288,7 +292,8 @@ class RaftCluster:
             elif (process.state in ("starting", "running") and waited >= 1) or (
                 process.state == "creating replica" and waited >= CLONE_SECONDS
             ):
-                process.state = "streaming"
+                # A connection that stands goes on; a new one must be admitted.
+                process.state = "streaming" if primary.admits(process) else "running"
             if process.state == "streaming" and process.data is not None:
                 process.data.timeline = self.timeline
 

@@ -72,7 +72,10 @@ class Application:
         return unit
 
     def remove_unit(self, number: int) -> None:
-        """Remove a unit: it leaves, and then the others are told."""
+        """Remove a unit: the others see it depart at once, while it still has everything before it.
+
+        Juju: state/cleanup.go, cleanupDyingUnit.
+        """
         unit = self.units[number]
         unit.dying = True
         unit.upgrades.clear()
@@ -86,6 +89,7 @@ class Application:
             for other in sorted(unit.sees[endpoint])
         )
         unit.queue.extend([units.Event("stop"), units.Event("remove")])
+        self._depart(unit)
 
     def vanish(self, number: int) -> None:
         """Remove a unit by force, with its machine: it gets no event."""
@@ -220,15 +224,20 @@ class Application:
         unit.gone = True
         unit.machine.up = unit.machine.up and unit.machine.patroni is not None
         del self.units[unit.number]
+        self._depart(unit)
+        for endpoint in builds.ENDPOINTS:
+            self.databags[endpoint].pop(unit.number, None)
+
+    def _depart(self, unit: units.Unit) -> None:
         for other in self.units.values():
+            if other is unit:
+                continue
             other.queue = collections.deque(event for event in other.queue if event.remote != unit.number)
             for endpoint in builds.ENDPOINTS:
                 if unit.number in other.sees[endpoint]:
                     other.queue.append(
                         units.Event("relation-departed", endpoint=endpoint, remote=unit.number, departing=unit.number)
                     )
-        for endpoint in builds.ENDPOINTS:
-            self.databags[endpoint].pop(unit.number, None)
 
     def observe(self) -> None:
         """What each unit's observer does in a second: the real digest of what Patroni tells; an event for a change."""

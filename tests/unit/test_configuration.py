@@ -25,7 +25,7 @@ def settings(**changes: typing.Any) -> configuration.MemberSettings:
         "scope": known.APPLICATION,
         "name": known.name(0),
         "address": "10.0.0.10",
-        "peer_addresses": frozenset({"10.0.0.11", "10.0.0.12"}),
+        "admitted_addresses": frozenset({"10.0.0.11", "10.0.0.12"}),
         "partners": frozenset({"10.0.0.11"}),
         "passwords": known.PASSWORDS,
         "parameters": {"shared_buffers": "128MB"},
@@ -145,8 +145,8 @@ def test_the_shared_part_is_safe(count: int) -> None:
 
 
 def test_the_file_is_the_same_for_the_same_settings() -> None:
-    one = configuration.member(settings(peer_addresses=frozenset({"10.0.0.12", "10.0.0.11"})), WHERE)
-    other = configuration.member(settings(peer_addresses=frozenset({"10.0.0.11", "10.0.0.12"})), WHERE)
+    one = configuration.member(settings(admitted_addresses=frozenset({"10.0.0.12", "10.0.0.11"})), WHERE)
+    other = configuration.member(settings(admitted_addresses=frozenset({"10.0.0.11", "10.0.0.12"})), WHERE)
     assert yaml.safe_dump(one, sort_keys=False) == yaml.safe_dump(other, sort_keys=False)
 
 

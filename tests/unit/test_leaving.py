@@ -43,6 +43,61 @@ def test_a_primary_leaves_raft_only_once_it_follows_the_new_one(
     assert done.index("follows") < done.index("remove")
 
 
+@pytest.mark.parametrize(("count", "order"), [(3, ["stop", "remove"]), (2, ["remove", "stop"])])
+def test_it_stops_first_where_the_others_are_a_majority_without_it(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, count: int, order: list[str]
+) -> None:
+    on = deployed(count)
+    done: list[str] = []
+    execute, stop = workload.Raft._execute, workload.Snap.stop
+
+    def note(self: workload.Raft, node: str, command: list[str]) -> object:
+        done.append(command[0])
+        return execute(self, node, command)
+
+    def note_stop(self: workload.Snap, disable: bool = False) -> None:
+        done.append("stop")
+        stop(self, disable)
+
+    monkeypatch.setattr(workload.Raft, "_execute", note)
+    monkeypatch.setattr(workload.Snap, "stop", note_stop)
+    going = standby(on)
+    on.remove_unit(going.number)
+    while going.machine.patroni is not None:
+        on.step(going)
+    assert [each for each in done if each in order] == order
+    on.settle()
+    is_well(on, count - 1)
+
+
+def test_who_leaves_is_admitted_until_it_is_no_member_any_more(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(3)
+    going = on.primary
+    address = going.machine.address
+    states: list[str] = []
+    stop = workload.Snap.stop
+
+    def note_stop(self: workload.Snap, disable: bool = False) -> None:
+        assert going.machine.patroni is not None
+        states.append(going.machine.patroni.state)
+        stop(self, disable)
+
+    monkeypatch.setattr(workload.Snap, "stop", note_stop)
+    on.remove_unit(going.number)
+    staying = [unit for unit in on.units.values() if unit is not going]
+    for unit in staying:
+        # They see it depart, while it still is the primary.
+        while unit.queue:
+            on.step(unit)
+    on.settle()
+    assert states == ["streaming"]
+    is_well(on, 2)
+    for unit in staying:
+        assert address not in str(unit.machine.settings()["postgresql"]["pg_hba"])
+
+
 def test_following_is_to_stream_from_another_primary(monkeypatch: pytest.MonkeyPatch) -> None:
     starting = known.view(3, 1, changes={0: {"state": "starting"}})
     views = iter([None, known.view(3, 0), starting, known.view(3, 1)])
