@@ -95,7 +95,7 @@ def test_who_leaves_is_admitted_until_it_is_no_member_any_more(
     assert states == ["streaming"]
     is_well(on, 2)
     for unit in staying:
-        assert address not in str(unit.machine.settings()["postgresql"]["pg_hba"])
+        assert str(address) not in str(unit.machine.settings()["postgresql"]["pg_hba"])
 
 
 def test_following_is_to_stream_from_another_primary(monkeypatch: pytest.MonkeyPatch) -> None:
