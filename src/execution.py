@@ -13,7 +13,7 @@ import planner
 import switchover
 from snap_refresh import execution as snap_execution
 from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
-from workload import configuration, machine, patroni, scram, snap, sql
+from workload import configuration, machine, patroni, scram, service, snap, sql
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Executor:
             Step.INSTALL_SNAP: self._install,
             Step.HOLD_SNAP: workload.snap.hold,
             Step.PREPARE_DIRECTORIES: workload.prepare_directories,
+            Step.PREPARE_SERVICE: workload.prepare_service,
             Step.PUBLISH_ADDRESS: lambda: peers.publish("address", known.machine.address or ""),
             Step.CONFIGURE: self._configure,
             Step.MOVE: self._move,
@@ -78,6 +79,7 @@ class Executor:
                 patroni.PatroniError,
                 sql.SqlError,
                 switchover.HandOverError,
+                service.ServiceError,
                 OSError,
             ) as error:
                 name = step.value if isinstance(step, Step) else str(step)

@@ -28,7 +28,7 @@ from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
 from workload import cluster, configuration, datadir
 
 # Steps of every hook of a settled unit, which mostly change nothing.
-STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.CONFIGURE, Step.GATE_SNAPS})
+STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, Step.CONFIGURE, Step.GATE_SNAPS})
 
 
 def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
@@ -103,6 +103,7 @@ def _install(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     if not snap.held:
         yield Step.HOLD_SNAP
     yield Step.PREPARE_DIRECTORIES
+    yield Step.PREPARE_SERVICE
     if known.published_address != known.machine.address:
         yield Step.PUBLISH_ADDRESS
 

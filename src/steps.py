@@ -14,6 +14,7 @@ class Step(enum.Enum):
     INSTALL_SNAP = "install the snap"
     HOLD_SNAP = "hold the snap"
     PREPARE_DIRECTORIES = "prepare the directories on the storages"
+    PREPARE_SERVICE = "have systemd stop PostgreSQL cleanly"
     PUBLISH_ADDRESS = "publish this unit's address"
     CONFIGURE = "write Patroni's configuration"
     MOVE = "follow the new address"

@@ -8,7 +8,7 @@ import pathlib
 
 import facts
 from snap_refresh import decision, model
-from workload import files, machine, snap, watch
+from workload import files, machine, snap
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Executor:
             self._workload.snapd.refresh(name)
 
     def _remember(self, content: model.Remembered) -> None:
-        files.ensure_file(self._directory / model.FILE, content.text() + "\n", watch.ROOT, 0o600)
+        files.ensure_file(self._directory / model.FILE, content.text() + "\n", files.ROOT, 0o600)
 
     def _answer(self, decided: decision.Decision, now: datetime.datetime) -> None:
         """What the snap's gate-auto-refresh hook says to snapd (docs/reference/formats.md)."""
@@ -85,4 +85,4 @@ class Executor:
         if proceed:
             lines.append(f"valid-until={int((now + ANSWER_VALID).timestamp())}")
         path = self._workload.paths.gate_answer
-        files.ensure_file(path, "\n".join([*lines, ""]), watch.ROOT, 0o644)
+        files.ensure_file(path, "\n".join([*lines, ""]), files.ROOT, 0o644)

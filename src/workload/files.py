@@ -25,6 +25,9 @@ class Owner:
         return cls(entry.pw_uid, entry.pw_gid)
 
 
+ROOT = Owner(0, 0)
+
+
 def ensure_directory(path: pathlib.Path, owner: Owner, mode: int) -> bool:
     """Make `path` a directory of that owner and mode (missing parents: root's, 0755); whether anything changed."""
     changed = not path.is_dir()

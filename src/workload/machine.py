@@ -14,7 +14,7 @@ import typing
 
 import yaml
 
-from workload import configuration, datadir, files, paths, patroni, raft, snap, snapd, sql
+from workload import configuration, datadir, files, paths, patroni, raft, service, snap, snapd, sql
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +120,10 @@ class Workload:
         # A list, not a generator: each of them must be looked at.
         return any([files.ensure_directory(directory, owner, 0o700) for directory in directories])
 
+    def prepare_service(self) -> None:
+        """Have systemd stop Patroni's service so that PostgreSQL ends cleanly. Raises ServiceError."""
+        service.ensure_stop_signal(self.paths.systemd_units)
+
     def configure(self, settings: configuration.MemberSettings) -> bool:
         """Write Patroni's configuration; whether it changed."""
         wanted, text = configuration.member(settings, self.paths), self.configuration_text()
@@ -160,7 +164,8 @@ class Workload:
         files.remove(self.paths.raft_directory)
 
     def forget_configuration(self) -> None:
-        """Remove what holds passwords, after this unit has left for good."""
+        """Remove what holds passwords, and what systemd was told, after this unit has left for good."""
+        service.forget_stop_signal(self.paths.systemd_units)
         files.remove(self.paths.patroni_configuration)
         files.remove(self.paths.patroni_configuration.parent / "pgpass")
 

@@ -9,8 +9,6 @@ from charms.operator_libs_linux.v1 import systemd
 
 from workload import files
 
-ROOT = files.Owner(0, 0)
-
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
@@ -36,7 +34,7 @@ class Watch:
         Give an event at least that often, while the unit is not settled.
         """
         settings = json.dumps({"endpoints": endpoints, "retry_seconds": retry_seconds})
-        files.ensure_file(self._settings_file, settings, ROOT, 0o644)
+        files.ensure_file(self._settings_file, settings, files.ROOT, 0o644)
         program = self.charm_directory / "src/observer.py"
         content = "\n".join(
             [
@@ -54,7 +52,7 @@ class Watch:
                 "",
             ]
         )
-        if files.ensure_file(self.systemd_units / self.service, content, ROOT, 0o644):
+        if files.ensure_file(self.systemd_units / self.service, content, files.ROOT, 0o644):
             systemd.daemon_reload()
             systemd.service_enable(self.service)
             systemd.service_restart(self.service)

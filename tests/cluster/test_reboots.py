@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
 
+SERVICE = "snap.charmed-postgresql.patroni.service"
 LONGEST_GAP = 60.0
 """Seconds without an acknowledged write while a primary is lost, on a host that is busy."""
 
@@ -15,6 +17,12 @@ def outage(lab):
     """Lets the controller be gone, and back at the end."""
     yield lab.outage
     lab.outage(False)
+
+
+def test_systemd_stops_postgresql_by_a_fast_shutdown(three):
+    for unit in three.units():
+        asked = three.lab.shell(three.hostname(unit), f"systemctl show --property=KillSignal --value {SERVICE}")
+        assert int(asked) == signal.SIGINT
 
 
 @pytest.mark.parametrize("whom", ["primary", "standby"])

@@ -20,7 +20,7 @@ import refresh_situation
 import switchover
 from snap_refresh import observation as snap_observation
 from tests.fakes import workload, world
-from workload import files, watch
+from workload import files, service, watch
 
 
 class _Time(types.SimpleNamespace):
@@ -64,8 +64,9 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             mock.patch.object(charm.machine, "Workload", lambda: workload.Workload(machine)),
             mock.patch.object(files.Owner, "named", staticmethod(lambda _: owner)),
             mock.patch.object(files, "free_bytes", free_bytes),
-            mock.patch.object(watch, "ROOT", owner),
+            mock.patch.object(files, "ROOT", owner),
             mock.patch.object(watch, "systemd", _Systemd(machine)),
+            mock.patch.object(service, "systemd", _Systemd(machine)),
             mock.patch.object(draining, "time", time),
             mock.patch.object(leaving, "time", time),
             mock.patch.object(refresh, "time", time),

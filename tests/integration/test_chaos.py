@@ -30,7 +30,7 @@ async def _primary_and_another(cluster: database.Database) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     "kill",
-    [f"kill -KILL $(head -1 {PIDFILE})", f"systemctl kill --kill-whom=main --signal=KILL {SERVICE}"],
+    [f"kill -KILL $(head -1 {PIDFILE})", "pkill -KILL -f [u]sr/bin/patroni"],
     ids=["postgres", "patroni"],
 )
 async def test_the_primarys_processes_are_killed(cluster: database.Database, kill: str) -> None:

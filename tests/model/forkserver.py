@@ -34,7 +34,7 @@ import ops
 from ops._private import yaml as ops_yaml
 
 import charm  # the first: it decides what is imported of charm-refresh
-from workload import files, machine, paths, patroni, raft, snap, sql, watch
+from workload import files, machine, paths, patroni, raft, service, snap, sql, watch
 
 SOURCES = pathlib.Path(charm.__file__).parent
 _COMMAND = re.compile(r"(?:cd \S+ && )?(?P<variables>(?:\w+=\S+ )*)\./dispatch")
@@ -253,8 +253,9 @@ def _hook(environment: dict[str, str], directory: str, world_address: str, cut: 
         (charm.machine, "Workload", lambda: Workload(world, root)),
         (files.Owner, "named", staticmethod(lambda _: owner)),
         (files, "free_bytes", lambda _: 10 * 1024**3),
-        (watch, "ROOT", owner),
+        (files, "ROOT", owner),
         (watch, "systemd", _Systemd(world)),
+        (service, "systemd", _Systemd(world)),
         (snap, "installed", _installed(world)),
         (subprocess, "run", HookTools(points).run),
         (os, "fsync", lambda _: None),

@@ -286,7 +286,7 @@ class Systemd:
 def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
     stand_in = Systemd()
     monkeypatch.setattr(watch, "systemd", stand_in)
-    monkeypatch.setattr(watch, "ROOT", files.Owner(os.getuid(), os.getgid()))
+    monkeypatch.setattr(files, "ROOT", files.Owner(os.getuid(), os.getgid()))
     return stand_in
 
 

@@ -34,7 +34,7 @@ READY: dict[str, typing.Any] = {
 
 def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]:
     """The steps without those that come in every hook."""
-    return tuple(step for step in steps if step not in (Step.PREPARE_DIRECTORIES, *uninteresting))
+    return tuple(step for step in steps if step not in (Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, *uninteresting))
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,15 @@ def any_facts(draw: strategies.DrawFn) -> facts.Facts:
     )
 
 
-TOUCHING = {Step.INSTALL_SNAP, Step.HOLD_SNAP, Step.PREPARE_DIRECTORIES, Step.CONFIGURE, Step.MOVE, Step.START}
+TOUCHING = {
+    Step.INSTALL_SNAP,
+    Step.HOLD_SNAP,
+    Step.PREPARE_DIRECTORIES,
+    Step.PREPARE_SERVICE,
+    Step.CONFIGURE,
+    Step.MOVE,
+    Step.START,
+}
 
 
 @hypothesis.settings(max_examples=200, deadline=None)

@@ -14,7 +14,7 @@ import pytest
 
 from snap_refresh import execution, model
 from tests.fakes import snaps
-from workload import files, paths, snap, snapd, watch
+from workload import files, paths, snap, snapd
 
 Answer = dict[str, typing.Any]
 
@@ -127,7 +127,7 @@ def test_a_hold_that_snapd_refuses_is_not_remembered_as_set(
         snapd = snapd.Snapd(daemon.path)
         paths = paths.Paths(tmp_path)
 
-    monkeypatch.setattr(watch, "ROOT", files.Owner(tmp_path.stat().st_uid, tmp_path.stat().st_gid))
+    monkeypatch.setattr(files, "ROOT", files.Owner(tmp_path.stat().st_uid, tmp_path.stat().st_gid))
     fresh = snaps.seen(holds={}, remembered={"holds": {}})
     executor = execution.Executor(snaps.facts_of(fresh), typing.cast(typing.Any, Machine()), tmp_path)
     daemon.answer = {"type": "error", "result": {"message": "no"}}
