@@ -173,22 +173,24 @@ class PostgresqlCharm(ops.CharmBase):
                 known = self._with_snaps(known, fresh=True)
                 snap_actions.act(event, known, self.workload, self.charm_dir)
             case _:
-                self._on_refresh_action(event, known)
+                known = self._on_refresh_action(event, known)
         # An action of charm-refresh may have stopped the workload: it is started here as in any event.
         self._reconcile(known)
 
-    def _on_refresh_action(self, event: ops.ActionEvent, known: facts.Facts) -> None:
-        """What charm-refresh, which has had the action already, leaves to the charm."""
+    def _on_refresh_action(self, event: ops.ActionEvent, known: facts.Facts) -> facts.Facts:
+        """What charm-refresh, which has had the action already, leaves to the charm; the facts as they are then."""
         if known.refused is not None:
             refresh_actions.answer_refused(event, known, self.peers, self.situation.build)
         if self.refresh is None or self._callbacks is None:
-            return
+            return known
         if self.refresh.held and event.handle.kind == "resume_refresh_action":
             refresh_actions.resume_held(event, known, self._callbacks, self.refresh)
+            known = self._observe(event)
         if self._callbacks.ready and event.handle.kind == "pre_refresh_check_action":
             refresh_actions.answer_ready(event, known, self.situation.build)
         if self._callbacks.failure is not None:
             event.log(self._callbacks.failure)
+        return known
 
     def _snap_revisions(self, known: facts.Facts) -> dict[int, str | None]:
         revisions = {number: state.snap_revision for number, state in self.situation.others.items()}

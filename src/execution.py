@@ -3,16 +3,16 @@
 import collections.abc
 import logging
 
-import config
 import facts
 import leaving
+import member
 import membership
 import observation
 import peers as peer_relation
 import planner
 import switchover
 from snap_refresh import execution as snap_execution
-from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
+from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
 from workload import configuration, machine, patroni, scram, service, snap, sql
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ class Executor:
                 self._change_membership(change)
             case HandOver(candidate):
                 switchover.hand_over(self._workload, self._known, candidate)
+            case AskForSynchronous(count):
+                self._patch_dynamic_configuration({"synchronous_node_count": count})
             case Publish(key, value):
                 self._peers.publish(key, value)
             case Record(key, value):
@@ -134,26 +136,11 @@ class Executor:
         self._workload.snap.start()
 
     def _settings(self) -> configuration.MemberSettings:
-        known = self._known
-        if known.passwords is None or known.config is None or known.machine.address is None:
+        keep_parameters = planner.parameters_wait(self._known)
+        settings = member.settings(self._known, self._workload.configured(), keep_parameters=keep_parameters)
+        if settings is None:
             raise patroni.PatroniError("the configuration cannot be written yet")
-        units = len(known.numbers)
-        configured = self._workload.configured()
-        parameters = configuration.parameters(
-            known.config.profile is config.Profile.TESTING, known.machine.memory_bytes
-        )
-        if planner.parameters_wait(known):
-            parameters = configured.parameters or parameters
-        return configuration.MemberSettings(
-            scope=known.application,
-            name=known.member_name,
-            address=known.machine.address,
-            admitted_addresses=known.admitted_addresses,
-            partners=partners(known, configured.partners),
-            passwords=known.passwords,
-            parameters=parameters,
-            synchronous_node_count=known.config.synchronous_standbys(units),
-        )
+        return settings
 
     def _client(self) -> patroni.Client:
         password = self._known.passwords.patroni if self._known.passwords else None
@@ -168,10 +155,12 @@ class Executor:
         database.grant_functions(configuration.REWIND_USER, REWIND_FUNCTIONS)
 
     def _change_dynamic_configuration(self) -> None:
+        self._patch_dynamic_configuration(planner.dynamic_configuration_patch(self._known))
+
+    def _patch_dynamic_configuration(self, patch: dict[str, object]) -> None:
         primary = self._known.cluster.primary if self._known.cluster else None
         if primary is None or self._known.passwords is None:
             return
-        patch = planner.dynamic_configuration_patch(self._known)
         logger.info("Changing the shared configuration: %s", ", ".join(patch))
         self._workload.patroni(primary.address, self._known.passwords.patroni).change_configuration(patch)
 
@@ -185,18 +174,3 @@ class Executor:
         else:
             done = nodes.remove(known.raft.node, change.node)
         logger.info("Raft: %s: %s", change, "done" if done else "not done")
-
-
-def partners(known: facts.Facts, configured: frozenset[str]) -> frozenset[str]:
-    """Addresses of the members that Patroni's configuration must name as Raft partners.
-
-    Members that the cluster shows, and those that were configured before and still are units; a unit that is to join
-    without knowing any member takes all peers: with none at all it would found a cluster of its own. Only the founder
-    may have none.
-    """
-    own = known.machine.address
-    members = {member.address for member in known.cluster.members if member.address} if known.cluster else set()
-    found = (members & known.peer_addresses) | (configured & known.peer_addresses)
-    if not found and known.cluster_id is not None:
-        found = set(known.peer_addresses)
-    return frozenset(found - {own})

@@ -206,8 +206,10 @@ def role_passwords(passwords: configuration.Passwords) -> dict[str, str]:
 
 
 def _with_dynamic_configuration(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
+    """The configuration that all members share: the leader looks after it, who hands over may have to change it."""
     primary = known.cluster.primary if known.cluster else None
-    if not known.leader or primary is None or known.leaving:
+    hands_over = known.refresh is not None and known.refresh.in_progress and not known.refresh.next_unit_allowed
+    if not (known.leader or hands_over) or primary is None or known.leaving:
         return known
     found = workload.patroni(primary.address).configuration()
     return dataclasses.replace(known, dynamic_configuration=found)

@@ -24,7 +24,7 @@ import problems
 import refresh_history
 import refusal
 from snap_refresh import planner as snap_planner
-from steps import AnyStep, ChangeMembership, HandOver, Publish, Record, Step
+from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
 from workload import cluster, configuration, datadir
 
 # Steps of every hook of a settled unit, which mostly change nothing.
@@ -208,19 +208,42 @@ def dynamic_configuration_patch(known: facts.Facts) -> dict[str, object]:
     )
 
 
+def next_unit_waits(known: facts.Facts) -> bool:
+    """Whether this unit, which has been refreshed, has still to allow the next one."""
+    refresh, snap = known.refresh, known.machine.snap
+    return (
+        refresh is not None
+        and not refresh.next_unit_allowed
+        and snap is not None
+        and snap.revision == refresh.pinned_revision
+    )
+
+
 def _refresh(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
-    refresh = known.refresh
-    if refresh is None or refresh.next_unit_allowed or known.machine.snap is None:
+    if not next_unit_waits(known) or problems.unhealthy(known) is not None:
         return
-    if known.machine.snap.revision != refresh.pinned_revision or problems.unhealthy(known) is not None:
-        return
-    if refresh.in_progress:
+    if known.refresh is not None and known.refresh.in_progress:
         candidate = next_unit_hand_over(known)
         if isinstance(candidate, cluster.Member):
             yield HandOver(candidate.name)
+        elif candidate is not None:
+            yield from _ask_for_synchronous(known)
         if candidate is not None:
             return
     yield Step.ALLOW_NEXT_UNIT
+
+
+def _ask_for_synchronous(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    """Let all standbys be synchronous ones where fewer are asked for: Patroni would keep those that have still to go.
+
+    The option counts again once the refresh has ended.
+    """
+    key = "synchronous_node_count"
+    if known.dynamic_configuration is None or known.cluster is None or not known.is_synchronous:
+        return
+    wanted, found = len(known.cluster.members) - 1, known.dynamic_configuration.get(key)
+    if isinstance(found, int) and found < wanted:
+        yield AskForSynchronous(wanted)
 
 
 def next_unit_hand_over(known: facts.Facts) -> cluster.Member | handover.Refused | None:

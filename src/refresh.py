@@ -16,6 +16,7 @@ import compatibility
 import draining
 import facts
 import handover
+import member
 import prechecks
 import refresh_facts
 import switchover
@@ -105,7 +106,9 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     def refresh_snap(self, *, snap_name: str, snap_revision: str, refresh: charm_refresh.Machines) -> None:
         """Stop PostgreSQL cleanly, refresh the snap, tell charm-refresh.
 
-        Nothing is stopped before the snap can be had: while a store refuses it this is tried again and again.
+        Nothing is stopped before the snap can be had: while a store refuses it this is tried again and again. What
+        PostgreSQL is to be configured with is written before: snapd starts services that it finds enabled, and a new
+        snap should come up once, as this charm wants it.
 
         If snapd fails, it is not asked again: the operator may want to roll back. Where the revision is still the old
         one PostgreSQL is started again at once.
@@ -126,19 +129,31 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         known = self.observe()
         before = self.workload.snap.state().revision
         was_running = known.machine.patroni_running
+        configured = self.workload.configuration_text()
         if before != snap_revision:
             self.workload.require_snap_revision(snap_revision)
         if was_running:
             stop_gracefully(self.workload, known)
+        self._configure(known, configured)
         try:
             self.workload.snap.refresh(snap_revision)
         except snap.SnapOperationError:
             if self.workload.snap.state().revision != before:
                 refresh.update_snap_revision()
-            elif was_running:
-                self.workload.snap.start()
+            else:
+                self.workload.restore_configuration(configured)
+                if was_running:
+                    self.workload.snap.start()
             raise
         refresh.update_snap_revision()
+
+    def _configure(self, known: facts.Facts, configured: str) -> None:
+        """Write the configuration for the snap that is to come. configured: what was there before this unit stopped."""
+        settings = member.settings(known, self.workload.configured(), keep_parameters=False)
+        if settings is None:
+            self.workload.restore_configuration(configured)
+        elif configured:
+            self.workload.configure(settings)
 
 
 class Machines(charm_refresh.Machines):

@@ -8,6 +8,8 @@ import dataclasses
 import enum
 
 import facts
+import handover
+import planner
 import problems
 from snap_refresh import statuses as snap_statuses
 from workload import cluster
@@ -43,7 +45,8 @@ def unit(known: facts.Facts, failure: str | None = None) -> Status:
         return Status(Level.MAINTENANCE, "Leaving the cluster")
     if known.refused is not None:
         return Status(Level.BLOCKED, known.refused)
-    return _blocked(known) or _failed(known, failure) or _under_way(known) or _snaps(known) or _active(known)
+    wrong = _blocked(known) or _failed(known, failure)
+    return wrong or _under_way(known) or _next_unit(known) or _snaps(known) or _active(known)
 
 
 def _blocked(known: facts.Facts) -> Status | None:
@@ -106,6 +109,15 @@ def _running(known: facts.Facts) -> Status | None:
     if known.cluster.primary is None:
         return Status(Level.WAITING, problems.no_primary(known))
     return None
+
+
+def _next_unit(known: facts.Facts) -> Status | None:
+    """Why a unit that has been refreshed does not let the next one refresh."""
+    if not planner.next_unit_waits(known) or known.refresh is None or not known.refresh.in_progress:
+        return None
+    refused = planner.next_unit_hand_over(known)
+    reason = problems.unhealthy(known) or (refused.reason if isinstance(refused, handover.Refused) else None)
+    return Status(Level.MAINTENANCE, f"The next unit's refresh waits: {reason}") if reason else None
 
 
 def _snaps(known: facts.Facts) -> Status | None:

@@ -45,6 +45,13 @@ class HandOver:
 
 
 @dataclasses.dataclass(frozen=True)
+class AskForSynchronous:
+    """Ask Patroni for more synchronous standbys: a refreshed member that is none could not take over."""
+
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Publish:
     """Tell the other units, in this unit's databag. An empty value takes back what was told."""
 
@@ -60,4 +67,4 @@ class Record:
     value: str
 
 
-AnyStep = Step | ChangeMembership | HandOver | Publish | Record
+AnyStep = Step | ChangeMembership | HandOver | AskForSynchronous | Publish | Record

@@ -137,7 +137,9 @@ class Workload:
         return self.paths.patroni_configuration.read_text() if self.paths.patroni_configuration.exists() else ""
 
     def restore_configuration(self, text: str) -> None:
-        """Put an earlier configuration back."""
+        """Put an earlier configuration back; nothing if there was none."""
+        if not text:
+            return
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
         files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
 

@@ -244,6 +244,9 @@ class Machine:
         self.revision = revision
         if self.refresh_fault == "changed":
             raise snap.SnapOperationError("cannot refresh: the post-refresh hook failed")
+        # snapd starts a service that is enabled, whoever has stopped it before.
+        if self.enabled and self.patroni is None:
+            self.patroni = cluster.Process(self)
 
     def start(self) -> None:
         """Start Patroni's service and enable it."""

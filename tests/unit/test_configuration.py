@@ -12,7 +12,7 @@ import pytest
 import yaml
 from hypothesis import strategies
 
-import execution
+import member
 from tests.fakes import cluster as fake
 from tests.fakes import known
 from workload import configuration, paths
@@ -251,5 +251,5 @@ def test_the_fake_merges_as_patroni_does() -> None:
     ],
 )
 def test_partners(given: typing.Any, configured: set[int], expected: set[int]) -> None:
-    found = execution.partners(given, frozenset(known.address(each) for each in configured))
+    found = member.partners(given, frozenset(known.address(each) for each in configured))
     assert found == {known.address(each) for each in expected}

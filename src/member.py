@@ -1,0 +1,44 @@
+"""What this unit's member of the cluster is configured with. Pure."""
+
+import config
+import facts
+from workload import configuration, machine
+
+
+def settings(
+    known: facts.Facts, configured: machine.Configured, *, keep_parameters: bool
+) -> configuration.MemberSettings | None:
+    """What Patroni's configuration is made from; None while not all of it is known.
+
+    configured: what it is made from now. keep_parameters: PostgreSQL's stay as they are configured, if they are.
+    """
+    if known.passwords is None or known.config is None or known.machine.address is None:
+        return None
+    parameters = configuration.parameters(known.config.profile is config.Profile.TESTING, known.machine.memory_bytes)
+    if keep_parameters:
+        parameters = configured.parameters or parameters
+    return configuration.MemberSettings(
+        scope=known.application,
+        name=known.member_name,
+        address=known.machine.address,
+        admitted_addresses=known.admitted_addresses,
+        partners=partners(known, configured.partners),
+        passwords=known.passwords,
+        parameters=parameters,
+        synchronous_node_count=known.config.synchronous_standbys(len(known.numbers)),
+    )
+
+
+def partners(known: facts.Facts, configured: frozenset[str]) -> frozenset[str]:
+    """Addresses of the members that Patroni's configuration must name as Raft partners.
+
+    Members that the cluster shows, and those that were configured before and still are units; a unit that is to join
+    without knowing any member takes all peers: with none at all it would found a cluster of its own. Only the founder
+    may have none.
+    """
+    own = known.machine.address
+    members = {member.address for member in known.cluster.members if member.address} if known.cluster else set()
+    found = (members & known.peer_addresses) | (configured & known.peer_addresses)
+    if not found and known.cluster_id is not None:
+        found = set(known.peer_addresses)
+    return frozenset(found - {own})
