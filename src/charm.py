@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 import pathlib
+import time
 import typing
 
 # Before charm-refresh: spares its import what machines do not need.
@@ -27,6 +28,7 @@ import refresh_actions
 import refresh_relation
 import refresh_situation
 import statuses
+import verified
 from snap_refresh import execution as snap_execution
 from snap_refresh import observation as snap_observation
 from workload import machine, paths, snap, watch
@@ -57,6 +59,7 @@ class PostgresqlCharm(ops.CharmBase):
         self.peers = peers.Peers(self.model, new_secrets=_dispatched("secret-changed"))
         self.versions = refresh.Versions.load()
         self.situation = refresh_situation.Situation(self.model, self.peers, self.workload, self.versions)
+        self._verified = verified.load(self.charm_dir)
         self._refused: str | None = None
         self._note: str | None = None
         self._tearing_down = False
@@ -147,8 +150,13 @@ class PostgresqlCharm(ops.CharmBase):
             refreshed=self.situation.refreshed,
             planned=_planned_units,
             architectures=frozenset(self.versions.snap_revisions),
+            remembered=self._verified if self._is_routine() else None,
         )
         return observation.observe(unit, self.peers, self.workload)
+
+    def _is_routine(self) -> bool:
+        """Whether this event comes only because time has passed, and what was found in order still counts."""
+        return _dispatched("update-status") and self._verified.counts(time.time())
 
     def _on_hook(self, event: ops.EventBase) -> None:
         self._reconcile(self._observe(event))
@@ -205,6 +213,9 @@ class PostgresqlCharm(ops.CharmBase):
     def _reconcile(self, known: facts.Facts) -> None:
         if known.snap_refresh is None:
             known = self._with_snaps(known)
+        remembered = self._verified.updated(known, time.time())
+        if remembered != self._verified:
+            verified.save(self.charm_dir, remembered)
         steps = planner.plan(known)
         snaps = snap_execution.Executor(known, self.workload, self.charm_dir)
         executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit, snaps)

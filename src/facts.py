@@ -117,6 +117,8 @@ class Facts:
     cluster: clusters.ClusterView | None = None
     """The cluster as this unit's Patroni tells it, or another unit's where this one is no member yet."""
     raft: rafts.RaftView | None = None
+    database_seen: bool = False
+    """Whether this unit's PostgreSQL was asked for what follows."""
     role_passwords_current: bool = True
     temporary_tablespace_exists: bool = True
     dynamic_configuration: collections.abc.Mapping[str, object] | None = None

@@ -11,6 +11,7 @@ import facts
 import membership
 import peers as peer_relation
 import problems
+import verified
 from workload import cluster, configuration, machine, raft, scram, snap, sql
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class Unit:
     planned: typing.Callable[[], tuple[frozenset[int], frozenset[int]]]
     """Asks Juju for the units that it wants, and for those whose last hook failed."""
     architectures: frozenset[str]
+    remembered: verified.Verified | None = None
+    """What need not be asked for again in this event; None: everything is."""
 
 
 def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) -> facts.Facts:
@@ -59,11 +62,11 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
     )
     known = dataclasses.replace(known, cluster=_cluster(known, workload))
     known = _with_plan(known, unit)
-    known = _with_raft(known, workload)
+    known = _with_raft(known, workload, unit.remembered)
     known = dataclasses.replace(
         known, machine=dataclasses.replace(known.machine, clock_skew_seconds=_skew(known, workload))
     )
-    known = _with_database(known, workload)
+    known = _with_database(known, workload, unit.remembered)
     return _with_dynamic_configuration(known, workload)
 
 
@@ -135,8 +138,8 @@ def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:
     return dataclasses.replace(known, planned=planned, failed=failed, leaving=leaving)
 
 
-def _with_raft(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
-    view = _raft(known, workload)
+def _with_raft(known: facts.Facts, workload: machine.Workload, remembered: verified.Verified | None) -> facts.Facts:
+    view = _raft(known, workload, remembered)
     known = dataclasses.replace(known, raft=view)
     if view is not None and not view.has_quorum and known.cluster is not None:
         # What it tells is from before: see ClusterView.corrected.
@@ -144,13 +147,13 @@ def _with_raft(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
     return known
 
 
-def _raft(known: facts.Facts, workload: machine.Workload) -> raft.RaftView | None:
+def _raft(known: facts.Facts, workload: machine.Workload, remembered: verified.Verified | None) -> raft.RaftView | None:
     """Raft's view, where it is needed: to mend the membership, or to tell why there is no primary."""
     view = known.cluster
     settled = view is not None and view.primary is not None and known.member is not None and known.member.is_running
     if known.passwords is None or known.machine.address is None or known.cluster_id is None:
         return None
-    if settled and not known.leader:
+    if settled and (not known.leader or (remembered is not None and remembered.has_members(known))):
         return None
     nodes = [known.machine.address] if known.machine.patroni_running else []
     asked = workload.raft(known.passwords.raft)
@@ -180,9 +183,11 @@ def _skew(known: facts.Facts, workload: machine.Workload) -> float:
     return workload.clock_skew_seconds(primary.address) or 0.0
 
 
-def _with_database(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
+def _with_database(known: facts.Facts, workload: machine.Workload, remembered: verified.Verified | None) -> facts.Facts:
     """What only the primary can tell, and only it can change."""
     if not known.is_primary or known.passwords is None or known.leaving:
+        return known
+    if remembered is not None and remembered.has_database(known):
         return known
     wanted = role_passwords(known.passwords)
     database = workload.sql()
@@ -193,7 +198,9 @@ def _with_database(known: facts.Facts, workload: machine.Workload) -> facts.Fact
         logger.warning("PostgreSQL cannot be asked: %s", error)
         return known
     current = all(scram.matches(verifiers.get(name), password) for name, password in wanted.items())
-    return dataclasses.replace(known, role_passwords_current=current, temporary_tablespace_exists=temporary)
+    return dataclasses.replace(
+        known, database_seen=True, role_passwords_current=current, temporary_tablespace_exists=temporary
+    )
 
 
 def role_passwords(passwords: configuration.Passwords) -> dict[str, str]:

@@ -67,6 +67,7 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             mock.patch.object(files, "ROOT", owner),
             mock.patch.object(watch, "systemd", _Systemd(machine)),
             mock.patch.object(service, "systemd", _Systemd(machine)),
+            mock.patch.object(charm, "time", time),
             mock.patch.object(draining, "time", time),
             mock.patch.object(leaving, "time", time),
             mock.patch.object(refresh, "time", time),
