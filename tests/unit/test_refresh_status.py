@@ -14,9 +14,7 @@ import refresh_facts
 import refresh_history
 import refresh_status
 import refresh_table
-from tests.fakes import builds, juju, known
-from tests.unit.conftest import Deployed
-from tests.unit.test_refresh_life import FORCE, resume
+from tests.fakes import known
 from workload import cluster
 
 OLD = refresh_facts.Build("16/1.0.0", "16.14", "366", "ch:amd64/postgresql-machine-1")
@@ -327,92 +325,3 @@ def test_the_table_of_the_plan() -> None:
     assert "Switchovers: unknown" in lines
     assert "To go back after it: `juju refresh postgresql-machine --path FILE`" in lines
     assert f"Against it: {BUSY.text}" in lines
-
-
-# On a whole application
-
-
-def report(on: juju.Application, number: int) -> dict[str, typing.Any]:
-    result = on.units[number].act("get-refresh-status", format="json")
-    assert result.failure is None
-    return json.loads(result.results["status"])
-
-
-def test_on_any_unit_through_a_whole_refresh(deployed: Deployed) -> None:
-    on = deployed(3)
-    before = json.dumps([on.databags, on.application_databags])
-    assert report(on, 0)["plan"]["rollback"] == "juju refresh postgresql-machine --revision 1"
-    assert json.dumps([on.databags, on.application_databags]) == before
-    on.refresh(builds.NEW)
-    on.settle()
-    paused = [report(on, number) for number in on.units]
-    assert paused[0] == paused[1] == paused[2]
-    assert (paused[0]["state"], paused[0]["refreshed"], paused[0]["rollback"]) == ("paused", 1, False)
-    assert "`juju run postgresql-machine/1 resume-refresh`" in paused[0]["next"]
-    resume(on, 1)
-    on.settle()
-    done = report(on, 2)
-    assert (done["state"], done["refreshed"], done["plan"]["rollback"]) == (
-        "idle",
-        3,
-        "juju refresh postgresql-machine --revision 2",
-    )
-    (one,) = done["history"]
-    assert (one["outcome"], one["from"]["snap-revision"], one["to"]["snap-revision"]) == ("completed", "366", "416")
-    assert [each["unit"] for each in one["write-affecting"]] == [on.primary.name]
-    assert one["started"] < one["write-affecting"][0]["time"] < one["ended"]
-
-
-def test_what_stands_against_it_is_told_before_and_while_it_does(deployed: Deployed) -> None:
-    on = deployed(3)
-    on.world.raft.database.activity = {"backup_running": True, "prepared_transactions": 1}
-    assert [each["problem"] for each in report(on, 1)["blockers"]] == ["A backup is running", "1 prepared transactions"]
-    on.refresh(builds.NEW)
-    on.settle()
-    for number in on.units:
-        found = report(on, number)
-        assert (found["state"], len(found["blockers"])) == ("checks failed", 2)
-    on.world.raft.database.activity = {}
-    on.update_status()
-    on.settle()
-    assert report(on, 0)["state"] == "paused"
-
-
-def test_an_incompatible_one(deployed: Deployed) -> None:
-    on = deployed(3)
-    on.refresh(dataclasses.replace(builds.NEW, workload="17.1"))
-    on.settle()
-    for number in on.units:
-        assert report(on, number)["state"] == "incompatible"
-    assert on.units[2].act("force-refresh-start", **(FORCE | {"check-compatibility": False})).failure is None
-    on.settle()
-    assert report(on, 0)["state"] == "paused"
-
-
-def test_a_rollback(deployed: Deployed) -> None:
-    on = deployed(3)
-    on.set_config(pause_after_unit_refresh="all")
-    on.refresh(builds.NEW)
-    on.settle()
-    resume(on, 1)
-    on.settle()
-    on.refresh(dataclasses.replace(builds.OLD))
-    on.settle()
-    found = report(on, 0)
-    assert (found["state"], found["rollback"], found["refreshed"]) == ("paused", True, 2)
-    assert found["next"] == "Check units >=2, then `juju run postgresql-machine/1 resume-refresh`"
-    resume(on, 1)
-    on.settle()
-    assert [each["outcome"] for each in report(on, 0)["history"]] == ["rolled back"]
-
-
-def test_while_no_majority_is_left(deployed: Deployed) -> None:
-    on = deployed(3)
-    on.refresh(builds.NEW)
-    on.settle()
-    for number in (1, 2):
-        on.units[number].machine.crash()
-    on.world.advance(60)
-    found = report(on, 0)
-    assert [unit["snap-revision"] for unit in found["units"]] == ["416", "366", "366"]
-    assert found["state"] == "paused"
