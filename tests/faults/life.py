@@ -15,6 +15,7 @@ import cells
 import jubilant
 import sampling
 import sighting
+import strike
 import strikes
 
 from rehearsal import deployment
@@ -46,7 +47,7 @@ class Outcome:
 class Trial:
     """One cell of a life."""
 
-    def __init__(self, cell: cells.Cell, scene: strikes.Scene) -> None:
+    def __init__(self, cell: cells.Cell, scene: strike.Scene) -> None:
         self.cell = cell
         self.striking = strikes.STRIKES[cell.fault](scene)
         self.outcome = Outcome()

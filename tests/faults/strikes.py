@@ -6,19 +6,14 @@ import abc
 import contextlib
 import os
 import signal
-import time
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-import application
 import sighting
+import strike
 
 from rehearsal import deployment
 
-COMMON = "/var/snap/charmed-postgresql/common"
-WAL = f"{COMMON}/data/logs"
-DATA = f"{COMMON}/var/lib/postgresql"
-SNAPS = "/var/lib/snapd/snaps"
 FAULT_SECONDS = 60.0
 """How long a charm may take to notice that its hook tools fail."""
 
@@ -30,85 +25,15 @@ getattr(faults, sys.argv[1])(nspawn.Machines(settings.load()).get(sys.argv[2]))
 """
 
 
-class NotStruckError(AssertionError):
-    """What was to befall the unit did not."""
-
-
-class Scene(typing.Protocol):
-    """What a strike has to know."""
-
-    application: application.Application
-    machines: dict[str, sighting.Machine]
-    target: str
-    """The revision that the refresh leads to."""
-
-
-class Strike(abc.ABC):
-    """One fault. `prepare` comes before the refresh, `strike` at the step, `heal` after `seconds`, `clear` at last."""
-
-    seconds = 0.0
-    """How long it lasts."""
-    fails = False
-    """Whether the charm's hook or action fails of it."""
-    promotions = (0, 0)
-    """How many promotions fewer, and how many more there may be than without it."""
-    keeps_serving = False
-    """Whether the unit's PostgreSQL must not be stopped while it lasts."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.struck = ""
-        """The unit whose recovery counts."""
-
-    def prepare(self) -> None:  # noqa: B027  many strikes need none
-        """Nothing."""
-
-    @abc.abstractmethod
-    def strike(self, unit: str) -> None:
-        """Let it befall `unit`."""
-
-    def heal(self) -> None:  # noqa: B027  many strikes need none
-        """Let it end."""
-
-    def clear(self) -> None:  # noqa: B027  many strikes need none
-        """Leave nothing of it behind, also where it was not struck."""
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        assert self.scene.application.juju.model
-        return self.scene.application.juju.model
-
-    def call(self, method: str, **parameters: typing.Any) -> typing.Any:
-        """Ask the lab for a fault."""
-        return self.scene.application.lab.call(method, **parameters)
-
-    def shell(self, unit: str, script: str, check: bool = True) -> str:
-        """Run a script on a unit's machine."""
-        return self.scene.application.lab.shell(self.scene.machines[unit].name, script, check=check)
-
-    def primary(self) -> str:
-        """Return the unit of the primary."""
-        found = self.scene.application.primary()
-        if not found:
-            raise NotStruckError("there was no primary to strike")
-        return found
-
-    def machine(self, unit: str, action: str) -> None:
-        """Let a unit's machine crash or start."""
-        number = self.scene.machines[unit].name.rpartition("-")[2]
-        self.call("fault_machine", model=self.model, machine=number, action=action)
-
-
-class Kill(Strike):
+class Kill(strike.Strike):
     fails = True
 
     def strike(self, unit: str) -> None:
         if not self.call("fault_kill_hook", model=self.model, unit=unit):
-            raise NotStruckError(f"no hook ran on {unit} any more")
+            raise strike.NotStruckError(f"no hook ran on {unit} any more")
 
 
-class Exception_(Strike):
+class Exception_(strike.Strike):
     """The unit's hook tools are gone, and so is the command with which the charm waits for snapd."""
 
     fails = True
@@ -119,21 +44,21 @@ class Exception_(Strike):
         aside = tools.with_name(f"{tools.name}.aside")
         # A hook that is on its way out already would not notice.
         if not _charm_runs(machine):
-            raise NotStruckError(f"no hook ran on {unit} any more")
+            raise strike.NotStruckError(f"no hook ran on {unit} any more")
         tools.rename(aside)
         try:
             _kill(pid for pid, command in machine.charm_processes().items() if command.startswith("snap "))
-            _await(lambda: not _charm_runs(machine), "the charm ends", FAULT_SECONDS)
+            strike.await_(lambda: not _charm_runs(machine), "the charm ends", FAULT_SECONDS)
         finally:
             aside.rename(tools)
 
 
-class Agent(Strike):
+class Agent(strike.Strike):
     def strike(self, unit: str) -> None:
         self.call("fault_crash_agent", model=self.model, unit=unit)
 
 
-class Reboot(Strike):
+class Reboot(strike.Strike):
     promotions = (1, 1)
 
     def strike(self, unit: str) -> None:
@@ -141,19 +66,19 @@ class Reboot(Strike):
         self.machine(unit, "start")
 
 
-class Snapd(Strike):
+class Snapd(strike.Strike):
     def strike(self, unit: str) -> None:
         self.shell(unit, "systemctl restart snapd.service")
 
 
-class _HookOfSnap(Strike):
+class _HookOfSnap(strike.Strike):
     seconds = 25.0
     hook = ""
     content = "fail"
 
     @property
     def _file(self) -> str:
-        return f"{COMMON}/lab-fault-{self.hook}"
+        return f"{strike.COMMON}/lab-fault-{self.hook}"
 
     def prepare(self) -> None:
         self.shell(self._highest, f"echo {self.content} >{self._file}")
@@ -185,7 +110,7 @@ class SlowSnap(_HookOfSnap):
     content = "sleep 20"
 
 
-class _Store(Strike):
+class _Store(strike.Strike):
     """The store fails. What a machine has already, it would not ask the store for: so it is forgotten before."""
 
     seconds = 75.0
@@ -215,7 +140,7 @@ class StoreAway(_Store):
     rule: typing.ClassVar[dict[str, str]] = {"fault": "unreachable"}
 
 
-class SnapDiskFull(Strike):
+class SnapDiskFull(strike.Strike):
     """Where snapd keeps snaps a file system lies that is as good as full, with the same snaps in it."""
 
     seconds = 45.0
@@ -226,10 +151,10 @@ class SnapDiskFull(Strike):
         self.shell(unit, f"snap remove charmed-postgresql --revision={self.scene.target}", check=False)
         script = f"""set -e
             mkdir -p /run/lab-snaps
-            size=$(du -sk {SNAPS} | cut -f1)
+            size=$(du -sk {strike.SNAPS} | cut -f1)
             mount -t tmpfs -o size=$((size + 4096))k tmpfs /run/lab-snaps
-            cp -a {SNAPS}/. /run/lab-snaps/
-            mount --bind /run/lab-snaps {SNAPS}"""
+            cp -a {strike.SNAPS}/. /run/lab-snaps/
+            mount --bind /run/lab-snaps {strike.SNAPS}"""
         self.shell(unit, script)
 
     def strike(self, unit: str) -> None:
@@ -240,10 +165,10 @@ class SnapDiskFull(Strike):
 
     def clear(self) -> None:
         unit = self.scene.application.unit(1)
-        self.shell(unit, f"umount -l {SNAPS} 2>/dev/null; umount -l /run/lab-snaps 2>/dev/null; true")
+        self.shell(unit, f"umount -l {strike.SNAPS} 2>/dev/null; umount -l /run/lab-snaps 2>/dev/null; true")
 
 
-class _Filled(Strike):
+class _Filled(strike.Strike):
     seconds = 30.0
     where = ""
 
@@ -263,16 +188,16 @@ class _Filled(Strike):
 
 
 class WalDiskFull(_Filled):
-    where = WAL
+    where = strike.WAL
     promotions = (0, 1)
 
 
 class DataDiskFull(_Filled):
-    where = DATA
+    where = strike.DATA
     promotions = (0, 1)
 
 
-class _MachineAway(Strike):
+class _MachineAway(strike.Strike):
     """A machine loses its power for a while."""
 
     seconds = 10.0
@@ -304,11 +229,11 @@ class RaftLeader(_MachineAway):
     def whose(self, unit: str) -> str:
         found = self.scene.application.raft_leader()
         if not found:
-            raise NotStruckError("Raft had no leader to strike")
+            raise strike.NotStruckError("Raft had no leader to strike")
         return found
 
 
-class Partition(Strike):
+class Partition(strike.Strike):
     seconds = 20.0
     promotions = (1, 1)
 
@@ -325,10 +250,10 @@ class Partition(Strike):
             self.heal()
 
 
-class _Frozen(Strike):
+class _Frozen(strike.Strike):
     promotions = (0, 1)
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: strike.Scene) -> None:
         super().__init__(scene)
         self._stopped: list[int] = []
 
@@ -341,7 +266,7 @@ class _Frozen(Strike):
         processes = self.scene.machines[self.struck].workload_processes()
         self._stopped = [pid for pid, command in processes.items() if self.is_meant(command)]
         if not self._stopped:
-            raise NotStruckError(f"nothing to freeze on {self.struck}")
+            raise strike.NotStruckError(f"nothing to freeze on {self.struck}")
         for pid in self._stopped:
             os.kill(pid, signal.SIGSTOP)
 
@@ -369,13 +294,13 @@ class FrozenPatroni(_Frozen):
         return "bin/patroni " in command
 
 
-class JujuLeader(Strike):
+class JujuLeader(strike.Strike):
     seconds = 60.0
 
     def strike(self, unit: str) -> None:
         self.struck = self.scene.application.leader()
         if not self.struck:
-            raise NotStruckError("there was no leader to strike")
+            raise strike.NotStruckError("there was no leader to strike")
         self.call("fault_crash_agent", model=self.model, unit=self.struck, stay_down=True)
 
     def heal(self) -> None:
@@ -387,7 +312,7 @@ class JujuLeader(Strike):
             self.heal()
 
 
-class Outage(Strike):
+class Outage(strike.Strike):
     seconds = 45.0
 
     def strike(self, unit: str) -> None:
@@ -400,7 +325,7 @@ class Outage(Strike):
         self.heal()
 
 
-STRIKES: dict[str, type[Strike]] = {
+STRIKES: dict[str, type[strike.Strike]] = {
     "kill": Kill,
     "exception": Exception_,
     "agent": Agent,
@@ -432,11 +357,3 @@ def _kill(processes: Iterable[int]) -> None:
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-
-
-def _await(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > limit:
-            raise NotStruckError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.02)

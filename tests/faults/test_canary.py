@@ -14,7 +14,7 @@ import application
 import jubilant
 import leaks
 import pytest
-import strikes
+import strike
 
 from rehearsal import charms, deployment, load
 
@@ -60,10 +60,10 @@ def _live(own: application.Application, packed: pathlib.Path, directory: pathlib
     own.settle(3)
     # A refresh whose snap fails, and which then goes on as far as the pause.
     machine = own.hostname("pg/2")
-    own.lab.shell(machine, f"echo fail >{strikes.COMMON}/lab-fault-pre-refresh")
+    own.lab.shell(machine, f"echo fail >{strike.COMMON}/lab-fault-pre-refresh")
     own.refresh(new)
     own.until("the refresh has failed", lambda: "lab-fault-pre-refresh asks for a failure" in _debug_log(own))
-    own.lab.shell(machine, f"rm {strikes.COMMON}/lab-fault-pre-refresh")
+    own.lab.shell(machine, f"rm {strike.COMMON}/lab-fault-pre-refresh")
     own.until("it pauses", lambda: deployment.pause(own.status(), "pg") is not None, 900)
     own.refusal("pg/0", "resume-refresh")
     # Rolled back, with hooks that are killed.
@@ -102,8 +102,8 @@ def _plant(own: application.Application, machines: dict[str, str], canaries: lea
         "status": lambda: own.juju.exec(f"status-set active {read}", unit=unit),
         "operation": lambda: own.juju.exec(f"echo {read}", unit=unit),
         f"journal and snapd's changes of {unit}": lambda: lab.shell(machine, f"logger {read}"),
-        f"{strikes.COMMON}/var/log/patroni/leak of {unit}": lambda: lab.shell(
-            machine, f"cp {file} {strikes.COMMON}/var/log/patroni/leak"
+        f"{strike.COMMON}/var/log/patroni/leak of {unit}": lambda: lab.shell(
+            machine, f"cp {file} {strike.COMMON}/var/log/patroni/leak"
         ),
         f"etc/patroni/pgpass of {unit} is": lambda: lab.shell(
             machine, f"chmod 644 {leaks.CONFIGURATION}x*/etc/patroni/pgpass"
