@@ -113,13 +113,14 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         If snapd fails, it is not asked again: the operator may want to roll back. Where the revision is still the old
         one PostgreSQL is started again at once.
 
-        In a hook it then raises SnapOperationError or HandOverError, so that Juju repeats the hook. In an action it
-        keeps the reason in `failure`: nothing would repeat an action that crashes, what it has written would be lost,
-        and its answer would not say why. charm-refresh lets the action fail, since the revision is not the wanted one.
+        In a hook it then raises SnapOperationError, HandOverError or OSError, so that Juju repeats the hook. In an
+        action it keeps the reason in `failure`: nothing would repeat an action that crashes, what it has written would
+        be lost, and its answer would not say why. charm-refresh lets the action fail, as the revision is not the
+        wanted one.
         """
         try:
             self._refresh_snap(snap_revision, refresh)
-        except (snap.SnapOperationError, switchover.HandOverError) as error:
+        except (snap.SnapOperationError, switchover.HandOverError, OSError) as error:
             if not os.environ.get("JUJU_ACTION_NAME"):
                 raise
             logger.error("The snap was not refreshed to revision %s: %s", snap_revision, error)
@@ -134,18 +135,25 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
             self.workload.require_snap_revision(snap_revision)
         if was_running:
             stop_gracefully(self.workload, known)
-        self._configure(known, configured)
         try:
+            self._configure(known, configured)
             self.workload.snap.refresh(snap_revision)
-        except snap.SnapOperationError:
+        except (snap.SnapOperationError, OSError):
             if self.workload.snap.state().revision != before:
                 refresh.update_snap_revision()
             else:
-                self.workload.restore_configuration(configured)
-                if was_running:
-                    self.workload.snap.start()
+                self._start_again(configured, was_running)
             raise
         refresh.update_snap_revision()
+
+    def _start_again(self, configured: str, was_running: bool) -> None:
+        try:
+            self.workload.restore_configuration(configured)
+        except OSError as error:
+            # Files are written whole or not at all: it starts with what is there.
+            logger.warning("Patroni's configuration cannot be written: %s", error)
+        if was_running:
+            self.workload.snap.start()
 
     def _configure(self, known: facts.Facts, configured: str) -> None:
         """Write the configuration for the snap that is to come. configured: what was there before this unit stopped."""

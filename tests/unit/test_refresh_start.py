@@ -10,6 +10,7 @@ import pytest
 from tests.fakes import builds, cluster, juju, units, world
 from tests.unit.conftest import Deployed
 from tests.unit.test_refresh_trouble import resume
+from workload import machine
 
 Settings = dict[str, typing.Any]
 ALLOWED = "next_unit_allowed_to_refresh_if_this_units_snap_revision_and_databag_are_up_to_date"
@@ -65,6 +66,25 @@ def test_the_old_snap_is_started_again_as_it_was(deployed: Deployed, starts: lis
     assert resume(on, 1).failure is not None
     assert starts == [("366", before)]
     assert on.units[1].machine.settings() == before
+
+
+def test_a_configuration_that_cannot_be_written_stops_the_refresh_and_nothing_else(
+    deployed: Deployed, starts: list[tuple[str | None, Settings]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = paused(deployed)
+    starts.clear()
+
+    def write(self: machine.Workload, *_: object) -> typing.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(machine.Workload, "configure", write)
+    monkeypatch.setattr(machine.Workload, "restore_configuration", write)
+    assert resume(on, 1).failure is not None
+    assert [revision for revision, _ in starts] == ["366"]
+    monkeypatch.undo()
+    assert resume(on, 1).failure is None
+    on.settle()
+    assert on.are_active(), on.summary()
 
 
 def test_a_wrong_option_leaves_it_as_it_was(deployed: Deployed, starts: list[tuple[str | None, Settings]]) -> None:
