@@ -22,7 +22,7 @@ def hand_over(workload: machine.Workload, known: facts.Facts, candidate: str) ->
 
     The checkpoint comes first: without it the old primary's stop has to write all that is dirty, while nobody can
     write. Patroni's answer may be "not known" (503): so what counts is what the cluster says afterwards, and nothing is
-    asked for twice.
+    asked for twice. Only where Patroni has begun nothing (412) nothing is waited for.
     """
     view, passwords = known.cluster, known.passwords
     if view is None or view.primary is None or passwords is None:
@@ -32,13 +32,15 @@ def hand_over(workload: machine.Workload, known: facts.Facts, candidate: str) ->
         raise HandOverError(f"{candidate} is not a member of the cluster")
     _checkpoint(workload, known, old)
     logger.info("Handing over the primary from %s to %s", old.name, new.name)
-    refusal = None
+    refusal, seconds = None, SETTLE_SECONDS
     try:
         workload.patroni(old.address, passwords.patroni).switchover(old.name, new.name)
     except patroni.PatroniError as error:
         refusal = str(error)
+        if isinstance(error, patroni.PatroniRefused):
+            seconds = 0.0
         logger.warning("Patroni's answer to the switchover: %s", error)
-    if not _await_primary(workload, new):
+    if not _await_primary(workload, new, seconds):
         raise HandOverError(refusal or f"{new.name} did not become the primary within {SETTLE_SECONDS:.0f} s")
     logger.info("%s is the primary now", new.name)
 
@@ -53,13 +55,13 @@ def _checkpoint(workload: machine.Workload, known: facts.Facts, primary: cluster
         logger.warning("No checkpoint before the switchover: %s", error)
 
 
-def _await_primary(workload: machine.Workload, member: cluster.Member) -> bool:
-    deadline = time.monotonic() + SETTLE_SECONDS
+def _await_primary(workload: machine.Workload, member: cluster.Member, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
     while True:
         view = workload.patroni(member.address).cluster()
         if view is not None and view.primary is not None and view.primary.name == member.name:
             return True
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)
 

@@ -24,6 +24,10 @@ class PatroniUnreachable(PatroniError):
     """Patroni's REST API does not answer at all."""
 
 
+class PatroniRefused(PatroniError):
+    """The cluster as it is does not allow it (412; Patroni documentation, REST API): nothing was begun."""
+
+
 class Client:
     """Talks to the Patroni of one address. Reading needs no password; changing does."""
 
@@ -101,7 +105,8 @@ class Client:
         finally:
             connection.close()
         if response.status >= 300:
-            raise PatroniError(f"Patroni at {self._address} answered {response.status}: {text.strip()[:200]}")
+            kind = PatroniRefused if response.status == http.HTTPStatus.PRECONDITION_FAILED else PatroniError
+            raise kind(f"Patroni at {self._address} answered {response.status}: {text.strip()[:200]}")
         try:
             return json.loads(text)
         except ValueError:

@@ -59,7 +59,8 @@ class Client(patroni.Client):
         try:
             return json.loads(json.dumps(self._answer(method, path, sent)))
         except cluster.HttpError as error:
-            raise patroni.PatroniError(f"Patroni at {self._address} {error}") from error
+            kind = patroni.PatroniRefused if error.status == 412 else patroni.PatroniError
+            raise kind(f"Patroni at {self._address} {error}") from error
 
     def _answer(self, method: str, path: str, body: typing.Any) -> object:
         found = self._machine.world.at(self._address)

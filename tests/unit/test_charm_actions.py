@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import switchover
 from tests.fakes import builds, juju, units
 from tests.unit.conftest import Deployed
 
@@ -167,11 +168,14 @@ def test_switchover_during_a_refresh(deployed: Deployed) -> None:
     assert on.world.switchovers == []
 
 
-@pytest.mark.parametrize("fault", ["refuse", "lost"])
-def test_switchover_that_patroni_refuses(deployed: Deployed, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "waits"), [("refuse", False), ("lost", True)])
+def test_switchover_that_patroni_refuses(deployed: Deployed, fault: str, waits: bool) -> None:
     on = deployed(3)
     on.world.switchover_fault = fault
+    begun = on.world.now
     failure = on.units[0].act("switchover").failure
+    # Where nothing was begun nothing can come of it.
+    assert (on.world.now - begun >= switchover.SETTLE_SECONDS) is waits
     assert failure is not None
     assert failure.startswith("The switchover did not succeed: Patroni at ")
     assert failure.endswith("; see the action get-cluster-status")

@@ -179,6 +179,7 @@ def test_a_refusal(server: Patroni, status: int) -> None:
         f"Patroni at 127.0.0.1 answered {status}: candidate name does not match with sync_standby"
     )
     assert "secret" not in str(caught.value)
+    assert isinstance(caught.value, patroni.PatroniRefused) is (status == 412)
     assert len(server.requests) == 1
 
 
