@@ -1,0 +1,54 @@
+"""A refresh whose options are not the usual ones; the usual one is the rehearsal's."""
+
+from __future__ import annotations
+
+import time
+
+from rehearsal import charms, load
+
+SERVICE = "snap.charmed-postgresql.patroni.service"
+LONGEST_GAP = 15.0
+"""Seconds without an acknowledged write that a planned hand-over may cost at most, on a host that is busy."""
+
+
+def roles(applied):
+    return {member["name"]: member["role"] for member in applied.patroni()["members"]}
+
+
+def timeline(applied):
+    return next(member["timeline"] for member in applied.patroni()["members"] if member["role"] == "leader")
+
+
+def test_one_synchronous_standby_that_has_still_to_go(empty, write, measure, tmp_path):
+    empty.create(3, config={"pause-after-unit-refresh": "none"})
+    empty.settle(3)
+    if empty.primary() != "pg/1":
+        empty.action("pg/0", "switchover", candidate="pg/1")
+        empty.settle(3)
+    empty.juju.config("pg", {"synchronous-node-count": "1"})
+    empty.until(
+        "one synchronous standby", lambda: sorted(roles(empty).values()) == ["leader", "replica", "sync_standby"]
+    )
+    if roles(empty)["pg-2"] == "sync_standby":
+        # Patroni keeps it as long as it streams.
+        empty.lab.shell(empty.hostname("pg/2"), f"systemctl stop {SERVICE}")
+        empty.until("the other one is synchronous", lambda: roles(empty)["pg-0"] == "sync_standby")
+        empty.lab.shell(empty.hostname("pg/2"), f"systemctl start {SERVICE}")
+        empty.settle(3)
+    assert roles(empty) == {"pg-0": "sync_standby", "pg-1": "leader", "pg-2": "replica"}
+    pinned = charms.pinned(load.TREE)
+    following = charms.Version("16/1.2.0", pinned.workload, charms.EARLIER.revisions)
+    with write(empty) as writing:
+        before, begun = timeline(empty), time.monotonic()
+        empty.juju.refresh("pg", path=charms.variant(empty.charm, following, tmp_path))
+        empty.until(
+            "all units have the other revision",
+            lambda: {member["snap-revision"] for member in empty.cluster_status()["members"]} == {following.revision},
+        )
+        empty.settle(3)
+        measure("refresh of three units, one standby synchronous", time.monotonic() - begun)
+        measure("its longest gap", writing.gap(begun))
+        assert writing.gap(begun) < LONGEST_GAP
+    assert empty.primary() == "pg/2"
+    assert timeline(empty) == before + 1
+    assert empty.patroni_configuration()["synchronous_node_count"] == 1
