@@ -9,6 +9,7 @@ import pytest
 
 import facts
 import membership
+import verified
 from tests.fakes import known, workload
 from tests.unit.conftest import Deployed
 
@@ -74,6 +75,7 @@ def test_a_dead_member_that_seemed_alive_is_removed_without_another_event(
     on = deployed(3)
     on.world.raft.members.add("10.0.0.99:2222")
     monkeypatch.setattr(membership, "due", lambda _: None)
+    on.world.advance(verified.LOOK_SECONDS)
     on.update_status()
     on.run(5)
     monkeypatch.undo()
@@ -98,6 +100,7 @@ def test_a_connection_to_a_node_that_nobody_claims_counts_only_if_it_answers(
         return answer | {f"partner_node_status_server_{stray}": 2} if isinstance(answer, dict) else answer
 
     monkeypatch.setattr(workload.Raft, "_execute", pretend)
+    on.world.advance(verified.LOOK_SECONDS)
     on.update_status()
     on.run(60)
     assert (stray in on.world.raft.members) is answers

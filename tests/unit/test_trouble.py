@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import verified
 from tests.fakes import juju, units, workload, world
 from tests.unit.conftest import Deployed
 from workload import patroni
@@ -149,6 +150,7 @@ def test_no_address_yet(on: juju.Application) -> None:
 def test_postgresql_refuses_statements(deployed: Deployed) -> None:
     on = deployed(1)
     on.units[0].machine.sql_fault = True
+    on.world.advance(verified.LOOK_SECONDS)
     on.update_status()
     on.settle()
     # Patroni says that it runs.
