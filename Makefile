@@ -134,7 +134,7 @@ cluster-quick: $(TEST_TOOLS) lab-host  ## The few of these tests that run with e
 .PHONY: faults faults-quick
 faults: $(TEST_TOOLS) lab-host  ## Cut into a refresh at each step, and write the table; CELLS='refresh/snap/* ...' plays some.
 	CELLS='$(CELLS)' $(BIN)/pytest tests/faults$(if $(CELLS),/test_matrix.py) $(PYTEST_ARGS)
-faults-quick: $(TEST_TOOLS) lab-host  ## The few cells that run with every check; the table stays as it is.
+faults-quick: $(TEST_TOOLS) lab-host  ## Ten cells, in minutes; the table stays as it is.
 	FAULTS_KEEP=0 $(BIN)/pytest tests/faults -m quick $(PYTEST_ARGS)
 
 # --- Measurements (docs/reference/performance.md)

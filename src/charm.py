@@ -38,6 +38,10 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 30.0
 
 
+class LeaveError(Exception):
+    """The unit could not leave in an event after which nobody would try again."""
+
+
 class ClusterChangedEvent(ops.EventBase):
     """The observer has seen the cluster change."""
 
@@ -220,6 +224,9 @@ class PostgresqlCharm(ops.CharmBase):
         snaps = snap_execution.Executor(known, self.workload, self.charm_dir)
         executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit, snaps)
         failure = executor.run(steps)
+        if failure is not None and known.leaving and _is_last():
+            # Juju repeats it: the unit, or its storage, must not go while its PostgreSQL runs on.
+            raise LeaveError(failure)
         if not known.leaving and not planner.STANDING.issuperset(steps):
             # The statuses tell what is, not what was before the steps: maybe no event follows.
             known = self._with_snaps(self._observe(None))
@@ -261,6 +268,12 @@ class PostgresqlCharm(ops.CharmBase):
 
 def _dispatched(hook: str) -> bool:
     return os.environ.get("JUJU_DISPATCH_PATH") == f"hooks/{hook}"
+
+
+def _is_last() -> bool:
+    """Whether this event is one of those after which the unit, or its storage, goes."""
+    path = os.environ.get("JUJU_DISPATCH_PATH", "")
+    return path in ("hooks/stop", "hooks/remove") or path.endswith("-storage-detaching")
 
 
 def _is_repeated_by_itself() -> bool:

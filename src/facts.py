@@ -63,6 +63,11 @@ class Machine:
     """The largest difference between this machine's clock and another member's."""
     memory_bytes: int = 0
 
+    @property
+    def address_is_ipv6(self) -> bool:
+        """Whether it is an address for which the rules of pg_hba.conf are not made."""
+        return ":" in (self.address or "")
+
 
 @dataclasses.dataclass(frozen=True)
 class RefreshFacts:
@@ -110,6 +115,8 @@ class Facts:
     """System identifier of the application's database cluster; None until there is one."""
     bootstrap_unit: int | None = None
     passwords: configuration.Passwords | None = None
+    passwords_recorded: bool = False
+    """Whether the application has them, though this unit may not be able to read them yet."""
     config: options.Config | None = None
     config_error: str | None = None
     machine: Machine = Machine()
@@ -147,8 +154,14 @@ class Facts:
 
     @property
     def is_synchronous(self) -> bool:
-        """Whether a transaction has to be on a standby before it is acknowledged."""
-        return self.config is None or self.config.synchronous_standbys(len(self.numbers)) > 0
+        """Whether a transaction has to be on a standby before it is acknowledged, by the option or still by Patroni."""
+        configured = (self.dynamic_configuration or {}).get("synchronous_mode") is True
+        return configured or self.config is None or self.config.synchronous_standbys(len(self.numbers)) > 0
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether this machine has another address than Patroni is configured with."""
+        return self.machine.configured_address not in (None, self.machine.address)
 
     @property
     def peer_addresses(self) -> frozenset[str]:

@@ -4,19 +4,24 @@ charm-refresh keeps nothing: in a cluster of three units it runs some hundred to
 once more. Each is a process. Within one hook the answers only change by the hook's own writes, since Juju shows a hook
 the same data from its beginning to its end. So a databag, the configuration and the storages are each read once and
 whole; what a hook writes to a databag makes that one unknown; and what stands in a databag already is not written.
+Leadership alone is promised for 30 seconds only.
 """
 
 import collections.abc
 import dataclasses
 import json
+import math
 import os
 import subprocess
+import time
 import types
 import typing
 
 import charm_._main as charm_library
 from ops.hookcmds import _utils as ops_library
 
+LEADER_SECONDS = 15.0
+"""How long a leader is taken for one: half of what Juju promises (Juju's documentation of is-leader)."""
 Answer = typing.Any
 """What a hook tool prints as JSON."""
 
@@ -54,8 +59,9 @@ class HookTools:
     def __init__(self, run: collections.abc.Callable[..., subprocess.CompletedProcess[str]]):
         self._run = run
         self._answers: dict[tuple[str, ...], Answer] = {}
+        self._leader_asked = -math.inf
         self._readers: dict[str, collections.abc.Callable[[_Call], Answer]] = {
-            "is-leader": lambda _: self._ask("is-leader"),
+            "is-leader": lambda _: self._is_leader(),
             "relation-ids": lambda call: self._ask("relation-ids", *call.names),
             "relation-list": lambda call: self._ask(
                 "relation-list", "-r", str(call.relation), *(("--app",) if call.is_application else ())
@@ -86,6 +92,12 @@ class HookTools:
             done = self._run(command, capture_output=True, check=True, encoding="utf-8")
             self._answers[command] = json.loads(done.stdout)
         return self._answers[command]
+
+    def _is_leader(self) -> Answer:
+        if time.monotonic() - self._leader_asked > LEADER_SECONDS:
+            self._answers.pop(("is-leader", "--format=json"), None)
+            self._leader_asked = time.monotonic()
+        return self._ask("is-leader")
 
     def _relation_get(self, call: _Call) -> Answer:
         if call.relation is None or len(call.names) != 2:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 20.0
 POLL_SECONDS = 1.0
 ATTEMPTS = 5
+ATTEMPTS_WHILE_RUNNING = 20
 
 
 def leave(workload: machine.Workload, known: facts.Facts) -> None:
@@ -42,11 +43,18 @@ def leave(workload: machine.Workload, known: facts.Facts) -> None:
     workload.forget_configuration()
 
 
+def _stays(known: facts.Facts, number: int | None) -> bool:
+    """Whether another unit does not leave, too: only such a one can take over what this one has."""
+    return number != known.number and (known.planned is None or number in known.planned)
+
+
 def _hand_over(workload: machine.Workload, known: facts.Facts) -> bool:
+    members = known.cluster.members if known.cluster else ()
+    staying = {member.name for member in members if _stays(known, known.number_of(member))}
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while known.cluster is not None and len(known.cluster.members) > 1 and known.is_primary:
+    while staying and known.is_primary:
         try:
-            switchover.choose_and_hand_over(workload, known, synchronous=known.is_synchronous)
+            switchover.choose_and_hand_over(workload, known, staying)
             return True
         except switchover.HandOverError as error:
             logger.warning("The primary was not handed over: %s", error)
@@ -54,7 +62,7 @@ def _hand_over(workload: machine.Workload, known: facts.Facts) -> bool:
             return False
         time.sleep(POLL_SECONDS)
         known = dataclasses.replace(known, cluster=_view(workload, known))
-    # A unit alone: a checkpoint makes its stop short, and Patroni stops PostgreSQL cleanly.
+    # Nobody stays: Patroni stops PostgreSQL cleanly.
     return False
 
 
@@ -77,18 +85,20 @@ def _await_following(workload: machine.Workload, known: facts.Facts) -> None:
 
 
 def _stop_and_leave_raft(workload: machine.Workload, known: facts.Facts, nodes: raft.Raft) -> None:
-    """Stop Patroni, and let the others take its node out.
+    """Stop Patroni, and let those that stay take its node out.
 
     Patroni whose node is out may wait for Raft until it is killed, with its PostgreSQL: so it stops before. Only where
-    the others have no majority without its vote (of two members, each is needed to let one go) its node goes first.
+    those that stay have no majority without its vote (of two members, each is needed to let one go) its node goes
+    first. Others that leave at the same time do not count: they may stop at any moment.
     """
     own = raft.node_address(known.machine.address or "")
     view = nodes.view(own) if known.machine.patroni_running else None
+    leaving = _leaving_nodes(known)
     if view is None:
-        others = frozenset(raft.node_address(address) for address in known.peer_addresses)
+        others = frozenset(raft.node_address(address) for address in known.peer_addresses) - leaving
     else:
-        others = view.connected or view.members - {own}
-    stops_first = view is None or view.others_are_majority
+        others = (view.connected - leaving) or (view.members - {own} - leaving)
+    stops_first = view is None or not others or view.are_majority(view.connected - leaving)
     if stops_first:
         _resign(nodes, own, view, others)
         _stop(workload, known)
@@ -97,11 +107,24 @@ def _stop_and_leave_raft(workload: machine.Workload, known: facts.Facts, nodes: 
         _stop(workload, known)
 
 
+def _leaving_nodes(known: facts.Facts) -> frozenset[str]:
+    """Raft's nodes of the other units that leave at the same time."""
+    members = known.cluster.members if known.cluster else ()
+    units = [(peer.number, peer.address) for peer in known.peers]
+    units += [(known.number_of(member), member.address) for member in members]
+    found = {address for number, address in units if number != known.number and not _stays(known, number)}
+    return frozenset(raft.node_address(address) for address in found if address)
+
+
 def _leave_raft(
     nodes: raft.Raft, own: str, others: collections.abc.Collection[str], view: raft.RaftView | None
 ) -> None:
-    """Ask the others in turn to take this node out. view: what it sees itself, while it runs."""
-    for via in itertools.islice(itertools.cycle(sorted(others)), ATTEMPTS):
+    """Ask the others in turn to take this node out. view: what it sees itself, while it runs.
+
+    While it runs its vote may be what the others need to let it go, so it is more patient then.
+    """
+    attempts = ATTEMPTS if view is None else ATTEMPTS_WHILE_RUNNING
+    for via in itertools.islice(itertools.cycle(sorted(others)), attempts):
         _resign(nodes, own, view, [via])
         if nodes.remove(via, own):
             logger.info("%s has left the Raft cluster", own)

@@ -1,8 +1,8 @@
 """Which change of the Raft cluster's membership is due. Pure.
 
 Invariants: at most one change at a time; only a node that is cut off and that no unit claims is removed; nothing is
-changed without a quorum. Sources: Raft's rule of one membership change at a time; pysyncobj refuses a second one while
-the first is not committed.
+changed without a quorum. Source: Raft's rule of one membership change at a time, which pysyncobj 0.3.17 does not keep
+by itself.
 """
 
 import dataclasses
@@ -34,7 +34,8 @@ def due(known: facts.Facts) -> Change | None:
     if view is None or not view.has_quorum or known.machine.address is None:
         return None
     own = raft.node_address(known.machine.address)
-    if known.machine.patroni_running and known.machine.has_raft_state and own not in view.members:
+    runs = known.machine.patroni_running and known.machine.has_raft_state and not known.has_moved
+    if runs and own not in view.members:
         # Patroni asks to be added once, when it starts; here it was refused or not heard.
         return Add(own)
     if not known.leader or not _sees_everyone(known):

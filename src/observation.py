@@ -55,6 +55,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         cluster_id=peers.application_value("cluster-id"),
         bootstrap_unit=int(bootstrap) if bootstrap else None,
         passwords=peers.passwords(),
+        passwords_recorded=peers.application_value("system-users-secret") is not None,
         config=parsed,
         config_error=config_error,
         machine=_machine(unit, peers, workload),
@@ -127,14 +128,16 @@ def _cluster(known: facts.Facts, workload: machine.Workload) -> cluster.ClusterV
 def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:
     """Juju's plan, where something depends on it.
 
-    The leader looks after the members, a unit to join looks who is before it. A unit that is no member and that Juju
-    does not want leaves, or has left: not every event tells so, such as one of the observer between two of Juju's.
+    The leader looks after the members, a unit to join looks who is before it, one that leaves looks who stays. A unit
+    that is no member and that Juju does not want leaves, or has left: not every event tells so, such as one of the
+    observer between two of Juju's.
     """
     joining = known.ready and not known.machine.has_raft_state and known.cluster_id is not None
-    if known.leaving or not (joining or (known.leader and known.ready)):
+    stays = joining or (known.leader and known.ready)
+    if not (known.leaving or stays):
         return known
     planned, failed = unit.planned()
-    leaving = joining and known.number not in planned
+    leaving = known.leaving or (joining and known.number not in planned)
     return dataclasses.replace(known, planned=planned, failed=failed, leaving=leaving)
 
 
@@ -148,12 +151,13 @@ def _with_raft(known: facts.Facts, workload: machine.Workload, remembered: verif
 
 
 def _raft(known: facts.Facts, workload: machine.Workload, remembered: verified.Verified | None) -> raft.RaftView | None:
-    """Raft's view, where it is needed: to mend the membership, or to tell why there is no primary."""
+    """Raft's view, where it is needed: to mend the membership, to join or move, or to tell why there is no primary."""
     view = known.cluster
     settled = view is not None and view.primary is not None and known.member is not None and known.member.is_running
     if known.passwords is None or known.machine.address is None or known.cluster_id is None:
         return None
-    if settled and (not known.leader or (remembered is not None and remembered.has_members(known))):
+    looks_after = known.leader and (remembered is None or not remembered.has_members(known))
+    if settled and not looks_after and not known.has_moved:
         return None
     nodes = [known.machine.address] if known.machine.patroni_running else []
     asked = workload.raft(known.passwords.raft)

@@ -7,6 +7,7 @@ Invariants:
   application has none.
 - One unit at a time becomes a member: only while all members are healthy, lowest number first.
 - A unit that has been a member is started again whenever it does not run.
+- Raft's state is given up for a new address only where the other members have a majority, and can take the unit in.
 - A charm that is refused (refusal.py) changes nothing: it only keeps running what has run.
 - PostgreSQL's parameters are a charm's for the snap that it pins: while a refresh is in progress they change with the
   snap only.
@@ -25,7 +26,7 @@ import refresh_history
 import refusal
 from snap_refresh import planner as snap_planner
 from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
-from workload import cluster, configuration, datadir
+from workload import cluster, configuration, datadir, raft
 
 # Steps of every hook of a settled unit, which mostly change nothing.
 STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, Step.CONFIGURE, Step.GATE_SNAPS})
@@ -42,7 +43,7 @@ def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
 
 def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     yield from _remember(known)
-    if known.leader and known.passwords is None:
+    if known.leader and known.passwords is None and not known.passwords_recorded:
         yield Step.GENERATE_CREDENTIALS
     if known.leader and _claim_due(known):
         yield Step.CLAIM_BOOTSTRAP
@@ -113,8 +114,9 @@ def _run(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         # A wrong option is no reason to leave PostgreSQL stopped: it runs with what is configured.
         yield from _restart(known)
         return
-    if known.machine.configured_address not in (None, known.machine.address):
-        yield Step.MOVE
+    if known.has_moved:
+        if problems.prevent_move(known) is None:
+            yield Step.MOVE
         return
     if known.machine.has_raft_state or _may_found(known) or _may_join(known):
         yield Step.CONFIGURE
@@ -156,7 +158,13 @@ def _may_join(known: facts.Facts) -> bool:
     if known.published_address != known.machine.address:
         return False
     members = {known.number_of(member) for member in known.cluster.members}
-    waiting = {peer.number for peer in known.peers if peer.address and peer.number not in members}
+    # One that is down is no member in Patroni's eyes, but one of Raft: it has had its turn.
+    nodes = known.raft.members if known.raft else frozenset()
+    waiting = {
+        peer.number
+        for peer in known.peers
+        if peer.address and peer.number not in members and raft.node_address(peer.address) not in nodes
+    }
     return not any(number < known.number for number in waiting - known.failed)
 
 
@@ -191,7 +199,8 @@ def founded_cluster(known: facts.Facts) -> str | None:
 def dynamic_configuration_patch(known: facts.Facts) -> dict[str, object]:
     """What of the shared configuration must change.
 
-    Nothing while it is not known, or while a refresh is in progress.
+    Nothing while it is not known. While a refresh is in progress only what makes it safer: the synchronous mode that
+    the operator asks for, without which no standby could take over.
     """
     if (
         known.dynamic_configuration is None
@@ -200,12 +209,12 @@ def dynamic_configuration_patch(known: facts.Facts) -> dict[str, object]:
         or known.cluster.primary is None
     ):
         return {}
-    if known.refresh is not None and known.refresh.in_progress:
-        return {}
     units = len(known.planned) if known.planned is not None else len(known.numbers)
-    return configuration.difference(
-        configuration.dynamic(known.config.synchronous_standbys(units)), known.dynamic_configuration
-    )
+    wanted = configuration.dynamic(known.config.synchronous_standbys(units))
+    if known.refresh is not None and known.refresh.in_progress:
+        mode = "synchronous_mode"
+        wanted = {mode: True} if wanted[mode] else {}
+    return configuration.difference(wanted, known.dynamic_configuration)
 
 
 def next_unit_waits(known: facts.Facts) -> bool:

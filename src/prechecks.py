@@ -61,11 +61,6 @@ def reasons(known: facts.Facts, activity: sql.Activity | None, room: Room) -> tu
     return tuple(found)
 
 
-def reason_against(known: facts.Facts, activity: sql.Activity | None, room: Room) -> str | None:
-    """The first reason's text; None if a refresh may start."""
-    return next((reason.text for reason in reasons(known, activity, room)), None)
-
-
 def _cluster(known: facts.Facts) -> collections.abc.Iterator[Reason]:
     view = known.cluster
     if not known.machine.patroni_running:

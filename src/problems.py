@@ -5,7 +5,7 @@ Pure.
 
 import facts
 import handover
-from workload import cluster, datadir, paths
+from workload import cluster, datadir, paths, raft
 
 MAXIMUM_CLOCK_SKEW_SECONDS = 5.0
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
@@ -16,6 +16,8 @@ def prevent_installation(known: facts.Facts) -> str | None:
     machine = known.machine
     if not machine.architecture_supported:
         return "Unsupported architecture; deploy with --constraints arch=amd64 or arch=arm64"
+    if machine.address_is_ipv6:
+        return f"Address {machine.address} is not IPv4; bind the endpoint to a space that has it with `juju bind`"
     if machine.storages_missing:
         return f"Storage missing: {', '.join(machine.storages_missing)}; attach with `juju attach-storage`"
     return data_directory(known)
@@ -45,6 +47,22 @@ def prevent_start(known: facts.Facts) -> str | None:
         port = known.machine.ports_taken[0]
         return f"Port {port} is taken by another program; find it with `ss -ltnp 'sport = :{port}'`"
     return _storage_full(known)
+
+
+def prevent_move(known: facts.Facts) -> str | None:
+    """Why this unit cannot follow its new address.
+
+    Raft knows members by address: this one has to leave with the old and to join with the new, which the others decide
+    by majority. Without one it would lose its place and find no other.
+    """
+    old = known.machine.configured_address
+    if not known.has_moved or old is None or not known.machine.has_raft_state or not known.peers:
+        return None
+    view, own = known.raft, raft.node_address(old)
+    if view is not None and view.are_majority((view.connected | {view.node}) - {own}):
+        return None
+    new = known.machine.address
+    return f"Address changed from {old} to {new}; no majority without this unit: give it the old one back"
 
 
 def prevent_service(known: facts.Facts) -> str | None:

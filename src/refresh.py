@@ -129,30 +129,38 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     def _refresh_snap(self, snap_revision: str, refresh: charm_refresh.Machines) -> None:
         known = self.observe()
         before = self.workload.snap.state().revision
-        was_running = known.machine.patroni_running
         configured = self.workload.configuration_text()
-        if before != snap_revision:
-            self.workload.require_snap_revision(snap_revision)
-        if was_running:
-            stop_gracefully(self.workload, known)
+        # Where it does not run, a hook that was cut off has stopped it.
+        should_run = known.machine.patroni_running or (known.machine.has_raft_state and bool(configured))
         try:
+            if before != snap_revision:
+                self.workload.require_snap_revision(snap_revision)
+            if known.machine.patroni_running:
+                stop_gracefully(self.workload, known)
             self._configure(known, configured)
             self.workload.snap.refresh(snap_revision)
         except (snap.SnapOperationError, OSError):
-            if self.workload.snap.state().revision != before:
+            if self._revision(before) != before:
                 refresh.update_snap_revision()
             else:
-                self._start_again(configured, was_running)
+                self._start_again(configured, should_run)
             raise
         refresh.update_snap_revision()
 
-    def _start_again(self, configured: str, was_running: bool) -> None:
+    def _revision(self, before: str | None) -> str | None:
+        """The snap's revision now; as before where snapd is silent: it has not said that it changed anything."""
+        try:
+            return self.workload.snap.state().revision
+        except snap.SnapdUnreachableError:
+            return before
+
+    def _start_again(self, configured: str, should_run: bool) -> None:
         try:
             self.workload.restore_configuration(configured)
         except OSError as error:
             # Files are written whole or not at all: it starts with what is there.
             logger.warning("Patroni's configuration cannot be written: %s", error)
-        if was_running:
+        if should_run and not self.workload.snap.is_running():
             self.workload.snap.start()
 
     def _configure(self, known: facts.Facts, configured: str) -> None:
@@ -168,8 +176,8 @@ class Machines(charm_refresh.Machines):
     """charm-refresh, with one rule more: units that join or leave confirm nothing (confirmation.py).
 
     It has no documented place for such a rule. The two methods that are overridden are its steps "start the refresh"
-    and "refresh this unit", the attribute is where it keeps the application's status; tests/unit/test_sharp_edges.py
-    fails where a later version has them no more.
+    and "refresh this unit", the attributes are where it keeps the application's status and whether the refresh has
+    started; tests/unit/test_sharp_edges.py fails where a later version has them no more.
     """
 
     _awaited: int | None = None
@@ -197,6 +205,11 @@ class Machines(charm_refresh.Machines):
     _app_status_higher_priority = property(  # pyright: ignore[reportAssignmentType]
         lambda self: self._app_status, _keep_app_status
     )
+
+    @property
+    def started(self) -> bool:
+        """Whether the refresh under way has passed its checks, or was forced."""
+        return self._refresh_started
 
     @property
     def held(self) -> bool:

@@ -47,6 +47,9 @@ def resume_held(
     event: ops.ActionEvent, known: facts.Facts, callbacks: refresh.MachinesRefresh, running: refresh.Machines
 ) -> None:
     """resume-refresh on the highest unit, which charm-refresh would never let wait (confirmation.py)."""
+    if not running.started:
+        event.fail("Refresh has not started; get-refresh-status tells why. Refresh will not resume.")
+        return
     unhealthy = problems.unhealthy(known) if event.params.get("check-health-of-refreshed-units", True) else None
     if unhealthy is not None:
         event.fail(f"{unhealthy}. Refresh will not resume.")

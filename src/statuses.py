@@ -50,7 +50,7 @@ def unit(known: facts.Facts, failure: str | None = None) -> Status:
 
 
 def _blocked(known: facts.Facts) -> Status | None:
-    reason = problems.prevent_installation(known) or known.config_error
+    reason = problems.prevent_installation(known) or known.config_error or problems.prevent_move(known)
     if reason is None:
         running = known.machine.patroni_running
         reason = problems.prevent_service(known) if running else problems.prevent_start(known)

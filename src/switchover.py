@@ -1,5 +1,6 @@
 """Carries a hand-over of the primary out: checkpoint, switchover, and a look at what came of it."""
 
+import collections.abc
 import logging
 import time
 
@@ -66,9 +67,14 @@ def _await_primary(workload: machine.Workload, member: cluster.Member, seconds: 
         time.sleep(POLL_SECONDS)
 
 
-def choose_and_hand_over(workload: machine.Workload, known: facts.Facts, *, synchronous: bool) -> str:
-    """Hand over to the fittest member; its name. Raises HandOverError with the reason where there is none."""
-    candidate = handover.choose(known.cluster, synchronous=synchronous)
+def choose_and_hand_over(
+    workload: machine.Workload, known: facts.Facts, required: collections.abc.Container[str] | None = None
+) -> str:
+    """Hand over to the fittest member (of those required, where they are given); its name.
+
+    Raises HandOverError with the reason where there is none.
+    """
+    candidate = handover.choose(known.cluster, synchronous=known.is_synchronous, required=required)
     if isinstance(candidate, handover.Refused):
         raise HandOverError(candidate.reason)
     hand_over(workload, known, candidate.name)

@@ -43,6 +43,7 @@ error code "not implemented", hook tools and commands with a message that says s
 
 Known differences of what is answered:
 
+- Machines run Debian 13 on a Debian host and Ubuntu 24.04 on an Ubuntu host, whatever base a charm asks for.
 - There are one user (`admin`), one cloud (`lab`, with the region `default`, without credentials) and machines of one
   kind. Constraints, bases and series are stored and shown, and change nothing.
 - The model `controller` is listed by the API, since clients look for it, but there is nothing to connect to.

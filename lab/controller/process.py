@@ -30,7 +30,8 @@ _CHUNK = 65536
 class AgentSocket:
     """The Unix socket through which processes on a machine reach a unit's agent.
 
-    One request a connection: a line in, whatever the handler says back, and the connection ends.
+    A request is a line in, answered by whatever the handler says back. Who asks may go on with the next request over
+    the same connection, and ends it.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -47,7 +48,7 @@ class AgentSocket:
         self._buffers: dict[socket.socket, bytearray] = {}
 
     def close(self) -> None:
-        """Ends listening, and the connections that have not sent their request."""
+        """Ends listening, and all connections."""
         for connection in [self._listener, *self._buffers]:
             connection.close()
         self._buffers.clear()
@@ -76,19 +77,27 @@ class AgentSocket:
         buffer += data
         if data and not data.endswith(b"\n"):
             return None
-        selector.unregister(ready)
-        del self._buffers[ready]
         if not data:
+            selector.unregister(ready)
+            del self._buffers[ready]
             ready.close()
             return None
+        self._buffers[ready] = bytearray()
         return ready, bytes(buffer)
 
 
 def reply(connection: socket.socket, answer: bytes) -> None:
-    """Sends an answer and ends the connection; who asked may be gone."""
-    with contextlib.suppress(OSError), connection:
+    """Sends an answer; who asked may be gone."""
+    with contextlib.suppress(OSError):
         connection.settimeout(10)
         connection.sendall(answer)
+        connection.setblocking(False)
+
+
+def refuse(connection: socket.socket) -> None:
+    """Lets who asked see the connection end. The socket notices that too, and closes it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _start_time(pid: int) -> str:

@@ -76,7 +76,7 @@ class Commands:
     def close(self) -> None:
         """Ends all calls without an answer."""
         while self._waiting:
-            self._waiting.popitem()[1][0].close()
+            process.refuse(self._waiting.popitem()[1][0])
 
 
 class Runner:
@@ -225,7 +225,7 @@ class Runner:
         if (fault := self.faults.reach(faults.Point.TOOL_CALL, name)) is not None:
             # The hook must not live to see its tool fail.
             self.kill()
-            connection.close()
+            process.refuse(connection)
             raise faults.AgentCrash(fault.stay_down)
         if self._controller.outage:
             process.reply(connection, tools.encode(tools.Answer(err=_OUTAGE, code=1)))

@@ -3,6 +3,7 @@
 import collections.abc
 import dataclasses
 import datetime
+import functools
 import json
 import typing
 
@@ -158,7 +159,7 @@ class SnapRefresh:
     backup_running: bool | None = False
     """None: the primary could not be asked. Looked at only in this unit's turn."""
 
-    @property
+    @functools.cached_property
     def foundation(self) -> frozenset[str]:
         """The installed snaps whose refresh touches the workload: its base, providers of content, and snapd itself."""
         touching = {name for name in self.system.snaps if WORKLOAD in affected.affected([name], self.system)}

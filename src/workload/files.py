@@ -29,18 +29,25 @@ ROOT = Owner(0, 0)
 
 
 def ensure_directory(path: pathlib.Path, owner: Owner, mode: int) -> bool:
-    """Make `path` a directory of that owner and mode (missing parents: root's, 0755); whether anything changed."""
+    """Make `path` a directory of that owner and mode (missing parents: root's, 0755); whether anything changed.
+
+    Raises OSError for a symbolic link: whose directory it is in could give away any other directory by it.
+    """
     changed = not path.is_dir()
     if changed:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         path.mkdir(mode=mode)
-    found = path.stat()
-    if (found.st_uid, found.st_gid) != (owner.user, owner.group):
-        os.chown(path, owner.user, owner.group)
-        changed = True
-    if found.st_mode & 0o7777 != mode:
-        path.chmod(mode)
-        changed = True
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(directory)
+        if (found.st_uid, found.st_gid) != (owner.user, owner.group):
+            os.fchown(directory, owner.user, owner.group)
+            changed = True
+        if found.st_mode & 0o7777 != mode:
+            os.fchmod(directory, mode)
+            changed = True
+    finally:
+        os.close(directory)
     return changed
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import logging
 import os
-import pathlib
 import platform
 import socket
 import time
@@ -168,8 +167,9 @@ class Workload:
     def forget_configuration(self) -> None:
         """Remove what holds passwords, and what systemd was told, after this unit has left for good."""
         service.forget_stop_signal(self.paths.systemd_units)
-        files.remove(self.paths.patroni_configuration)
-        files.remove(self.paths.patroni_configuration.parent / "pgpass")
+        for directory in self.paths.patroni_configurations():
+            files.remove(directory / self.paths.patroni_configuration.name)
+            files.remove(directory / "pgpass")
 
     def clock_skew_seconds(self, address: str) -> float | None:
         """How far the clock at `address` is from this machine's, by the Date of its Patroni's answer; None: no answer.
@@ -190,16 +190,6 @@ class Workload:
             return None
         difference = abs(time.time() - email.utils.parsedate_to_datetime(date).timestamp())
         return max(difference - 1.0, 0.0)
-
-    def mounted(self, storage: str) -> bool:
-        """Whether the storage's place exists; Juju mounts it there."""
-        location: dict[str, pathlib.Path] = {
-            "data": self.paths.data_storage,
-            "logs": self.paths.wal_directory.parent.parent,
-            "archive": self.paths.archive_directory,
-            "temp": self.paths.temporary_tablespace.parent.parent,
-        }
-        return location[storage].is_dir()
 
 
 @functools.lru_cache(1)

@@ -29,6 +29,10 @@ class Paths:
         """Belongs to the snap's revision: snapd copies it when the snap is refreshed."""
         return self.root / "var/snap" / SNAP / "current/etc/patroni/patroni.yaml"
 
+    def patroni_configurations(self) -> list[pathlib.Path]:
+        """The directories of Patroni's configuration that there are: snapd keeps those of earlier revisions."""
+        return sorted((self.root / "var/snap" / SNAP).glob("*/etc/patroni"))
+
     @property
     def data_storage(self) -> pathlib.Path:
         """Where the storage "data" is mounted."""

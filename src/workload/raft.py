@@ -31,10 +31,9 @@ class RaftView:
     members: frozenset[str]
     """All members, this node among them."""
 
-    @property
-    def others_are_majority(self) -> bool:
-        """Whether the partners that this node has a connection to are a majority without it."""
-        return len(self.connected & self.members) > len(self.members) // 2
+    def are_majority(self, nodes: collections.abc.Set[str]) -> bool:
+        """Whether these nodes alone are a majority of the members."""
+        return len(nodes & self.members) > len(self.members) // 2
 
     @classmethod
     def parse(cls, status: collections.abc.Mapping[str, typing.Any]) -> "RaftView":

@@ -16,7 +16,6 @@ from workload import paths
 logger = logging.getLogger(__name__)
 
 SOCKET = "/run/snapd.socket"
-SNAP_COMMAND = "/usr/bin/snap"
 SYSTEMCTL = "/usr/bin/systemctl"
 SERVICE_TIMEOUT_SECONDS = 120
 FAR_YEAR = 2100

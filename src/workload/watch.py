@@ -29,9 +29,9 @@ class Watch:
         return self.charm_directory / ".observer.json"
 
     def ensure(self, endpoints: list[str], retry_seconds: float | None) -> None:
-        """Have it run with these settings. retry_seconds.
+        """Have it run with these settings. Raises systemd's SystemdError.
 
-        Give an event at least that often, while the unit is not settled.
+        retry_seconds: give an event at least that often, while the unit is not settled.
         """
         settings = json.dumps({"endpoints": endpoints, "retry_seconds": retry_seconds})
         files.ensure_file(self._settings_file, settings, files.ROOT, 0o644)
@@ -52,10 +52,20 @@ class Watch:
                 "",
             ]
         )
-        if files.ensure_file(self.systemd_units / self.service, content, files.ROOT, 0o644):
+        written = files.ensure_file(self.systemd_units / self.service, content, files.ROOT, 0o644)
+        # Enabled last: a hook that was cut off before has not come so far.
+        if written or not (self.systemd_units / "multi-user.target.wants" / self.service).is_symlink():
+            self._start()
+
+    def _start(self) -> None:
+        try:
             systemd.daemon_reload()
-            systemd.service_enable(self.service)
             systemd.service_restart(self.service)
+            systemd.service_enable(self.service)
+        except systemd.SystemdError:
+            # Without the file the next event tries again.
+            files.remove(self.systemd_units / self.service)
+            raise
 
     def remove(self) -> None:
         """Stop it for good."""

@@ -34,14 +34,22 @@ class _Systemd(types.SimpleNamespace):
     """A fake machine's systemd, in place of the library."""
 
     def __init__(self, machine: world.Machine):
+        wanted = machine.root / "etc/systemd/system/multi-user.target.wants"
+
+        def enable(service: str) -> None:
+            wanted.mkdir(parents=True, exist_ok=True)
+            (wanted / service).unlink(missing_ok=True)
+            (wanted / service).symlink_to(f"../{service}")
+
         def disable(*arguments: str) -> None:
+            (wanted / arguments[-1]).unlink(missing_ok=True)
             machine.services[arguments[-1]] = "disabled"
 
         def restart(service: str) -> None:
             machine.services[service] = "running"
 
         super().__init__(
-            daemon_reload=lambda: None, service_enable=lambda _: None, service_restart=restart, service_disable=disable
+            daemon_reload=lambda: None, service_enable=enable, service_restart=restart, service_disable=disable
         )
 
 

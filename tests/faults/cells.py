@@ -170,7 +170,7 @@ class Cell:
 
     @property
     def quick(self) -> bool:
-        """Whether it is one of the few that run with every check."""
+        """Whether it is one of the ten that `make faults-quick` plays."""
         return self.name in QUICK
 
 

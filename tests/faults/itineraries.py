@@ -36,7 +36,7 @@ class Itinerary:
 
     @property
     def quick(self) -> bool:
-        """Whether it is for every check."""
+        """Whether `make faults-quick` plays it."""
         return all(cell.quick for cell in self.cells)
 
     @property

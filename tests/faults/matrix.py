@@ -31,7 +31,7 @@ and if then one more event changes nothing: no databag, no file, no service, no 
 *Recovery* is the time from the cut until the unit's PostgreSQL answers and a hook has succeeded there, the fault's own
 time included. *Gap* is the longest time without an acknowledged write from the cut to the end, or to the next cut,
 regular hand-overs included: where they do not disturb each other, several cells are played in one refresh, each when
-the one before is over. Both depend on the host, which was busy with other things. A command is what the operator had to
+the one before is over. Both depend on the host, which was loaded. A command is what the operator had to
 run beside the refresh and its `resume-refresh`.
 """
 

@@ -1,8 +1,9 @@
 """Runs the charm's hooks for model tests: it has imported the charm, and each hook is a fork of it.
 
-Started as `python forkserver.py SOCKET`, with the charm's lib and src on the path; ends when its standard input does. A
-request is one connection: a line of JSON (`environment`, `directory`, `world`, `cut`) with the descriptors of standard
-input, output and error; answered by the process's number, and by its wait status when it has ended, a line each.
+Started as `python forkserver.py SOCKET`, with the charm's lib and src, and the directory `forked`, on the path; ends
+when its standard input does. A request is one connection: a line of JSON (`environment`, `directory`, `world`, `cut`)
+with the descriptors of standard input, output and error; answered by the process's number, and by its wait status when
+it has ended, a line each.
 
 A hook runs the charm's real main with the environment that the agent gave it; its hook tools are asked for over the
 agent's socket without an exec, and the workload below the charm's own code is that of the simulated world, which the
@@ -15,219 +16,32 @@ import contextlib
 import functools
 import gc
 import importlib
+import inspect
 import json
 import os
 import pathlib
 import pickle
 import re
 import selectors
-import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
 import traceback
+import types
 import typing
 
+import agent
+import cuts
 import ops
+import simulated
 from ops._private import yaml as ops_yaml
 
 import charm  # the first: it decides what is imported of charm-refresh
-from workload import files, machine, paths, patroni, raft, service, snap, sql, watch
+from workload import files, service, snap, watch
 
 SOURCES = pathlib.Path(charm.__file__).parent
 _COMMAND = re.compile(r"(?:cd \S+ && )?(?P<variables>(?:\w+=\S+ )*)\./dispatch")
-
-_run = subprocess.run
-
-
-class Cut(typing.TypedDict):
-    """Where a hook ends before its time: at its `at`-th hook tool or change of the world, killed or by an exception."""
-
-    at: int
-    how: typing.Literal["kill", "raise"]
-
-
-class CutOffError(Exception):
-    """What a cut raises: nothing that the charm or its libraries expect."""
-
-
-class Points:
-    """Counts the places at which a hook can be cut off."""
-
-    def __init__(self, cut: Cut | None):
-        self._cut = cut
-        self._passed = 0
-
-    def reach(self) -> None:
-        """Pass one more, or end here."""
-        self._passed += 1
-        if self._cut is None or self._passed != self._cut["at"]:
-            return
-        if self._cut["how"] == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise CutOffError(f"cut off at point {self._passed}")
-
-
-class World:
-    """The simulated world, asked over its socket: one connection a hook."""
-
-    CHANGES = ("snap.install", "snap.refresh", "snap.hold", "snap.start", "snap.stop", "service")
-    """What a hook can be cut off before and after, besides hook tools."""
-
-    def __init__(self, address: str, root: str, points: Points):
-        self._root = root
-        self._points = points
-        self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(address)
-        self._answers = self._connection.makefile("rb")
-
-    def call(self, target: str, *arguments: typing.Any, **keywords: typing.Any) -> typing.Any:
-        """Call `target` (such as "snap.install") for this machine; raises what it raises there."""
-        changes = target in self.CHANGES
-        if changes:
-            self._points.reach()
-        request = pickle.dumps((self._root, target, arguments, keywords))
-        self._connection.sendall(struct.pack("=I", len(request)) + request)
-        failed, value = pickle.load(self._answers)  # noqa: S301  from the test's own process
-        if changes:
-            self._points.reach()
-        if failed:
-            raise value
-        return value
-
-
-def _forwarded(world: World, concern: str, original: type, constructed: tuple[typing.Any, ...] = ()) -> typing.Any:
-    """An object with the public methods of `original`, each of which asks the world."""
-
-    def method(name: str) -> typing.Any:
-        return lambda _, *arguments, **keywords: world.call(f"{concern}.{name}", constructed, *arguments, **keywords)
-
-    names = [name for name in vars(original) if not name.startswith("_") and callable(getattr(original, name))]
-    return type(original.__name__, (), {name: method(name) for name in names})()
-
-
-class Workload(machine.Workload):
-    """The workload of a machine of the simulated world; files are the real code's."""
-
-    def __init__(self, world: World, root: pathlib.Path):
-        super().__init__(paths.Paths(root))
-        for concern in vars(self).keys() - {"paths"}:
-            setattr(self, concern, _forwarded(world, concern, type(getattr(self, concern))))
-        self._world = world
-
-    def patroni(self, address: str, password: str | None = None) -> patroni.Client:
-        """See the class."""
-        return _forwarded(self._world, "patroni", patroni.Client, (address, password))
-
-    def raft(self, password: str) -> raft.Raft:
-        """See the class."""
-        return _forwarded(self._world, "raft", raft.Raft, (password,))
-
-    def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
-        """See the class."""
-        return _forwarded(self._world, "sql", sql.Sql, (address, password))
-
-    @property
-    def architecture(self) -> str:
-        """See the class."""
-        return self._world.call("architecture")
-
-    def free_bytes(self, storage: str) -> int | None:
-        """See the class."""
-        return self._world.call("free_bytes", storage)
-
-    def ports_taken(self) -> tuple[int, ...]:
-        """See the class."""
-        return self._world.call("ports_taken")
-
-    def clock_skew_seconds(self, address: str) -> float | None:
-        """See the class."""
-        return self._world.call("clock_skew_seconds", address)
-
-
-class _Time:
-    """The module time for the charm: its clock is the world's, and who sleeps lets the world go on."""
-
-    def __init__(self, world: World):
-        self.sleep = lambda seconds: world.call("sleep", seconds)
-        self.monotonic = lambda: world.call("now")
-        self.time = self.monotonic
-
-    def __getattr__(self, name: str) -> typing.Any:
-        return getattr(time, name)
-
-
-class _Systemd:
-    def __init__(self, world: World):
-        self.daemon_reload = lambda: None
-        self.service_enable = lambda _: None
-        self.service_restart = lambda service: world.call("service", service, "running")
-        self.service_disable = lambda *arguments: world.call("service", arguments[-1], "disabled")
-
-
-class HookTools:
-    """Asks the agent, as the tools' executable does (lab/controller/tools/hook-tool has the protocol)."""
-
-    def __init__(self, points: Points):
-        self._points = points
-        agent = pathlib.Path(os.environ["CHARM_DIR"]).parent
-        self._known = frozenset(each.name for each in (agent.parents[1] / "tools" / agent.name).iterdir())
-        self._directory = str(pathlib.Path.cwd())
-        # A socket's address holds 107 bytes; the way through the directory's descriptor is always short enough.
-        place = pathlib.Path(os.environ["JUJU_AGENT_SOCKET_ADDRESS"])
-        self._address = f"/proc/self/fd/{os.open(place.parent, os.O_PATH | os.O_DIRECTORY)}/{place.name}"
-
-    def run(self, command: typing.Any, **keywords: typing.Any) -> subprocess.CompletedProcess[typing.Any]:
-        """Stands in for subprocess.run: hook tools are asked for directly, all else runs."""
-        name = os.path.basename(str(command[0])) if isinstance(command, list | tuple) else ""  # noqa: PTH119  for speed
-        if name not in self._known:
-            return _run(command, **keywords)
-        self._points.reach()
-        code, out, err = self._ask(name, [str(each) for each in command[1:]], keywords.get("input"))
-        if code and keywords.get("check"):
-            raise subprocess.CalledProcessError(code, command, out, err)
-        return subprocess.CompletedProcess(command, code, out, err)
-
-    def _ask(self, name: str, arguments: list[str], standard_input: str | None) -> tuple[int, str, str]:
-        request: dict[str, typing.Any] = {
-            "context": os.environ["JUJU_CONTEXT_ID"],
-            "tool": name,
-            "arguments": arguments,
-            "directory": self._directory,
-            "files": {},
-        }
-        while True:
-            with socket.socket(socket.AF_UNIX) as agent:
-                agent.connect(self._address)
-                agent.sendall(json.dumps(request).encode() + b"\n")
-                with agent.makefile("rb") as answer:
-                    kind, *rest = answer.readline().decode().rstrip("\n").split(" ", 4)
-                    if kind == "read":
-                        wanted = answer.read(int(rest[0])).decode().split("\0")[:-1]
-                        request["files"] = {path: _content(path, standard_input) for path in wanted}
-                        continue
-                    code, out, err = int(rest[0]), int(rest[1]), int(rest[2])
-                    return code, answer.read(out).decode(), answer.read(err).decode()
-
-
-def _content(path: str, standard_input: str | None) -> str | None:
-    if path == "-":
-        return standard_input or ""
-    file = pathlib.Path(path)
-    return file.read_text() if file.exists() else None
-
-
-def _installed(world: World) -> typing.Any:
-    """What stands for `snap.installed`, by which charm-refresh asks snapd."""
-
-    def installed(name: str) -> dict[str, typing.Any] | None:
-        state = world.call("snap.state", ())
-        return None if state.revision is None else {"name": name, "revision": state.revision, "hold": state.held}
-
-    return installed
-
 
 _timed = [
     each
@@ -237,27 +51,27 @@ _timed = [
 """The charm's modules that look at the clock or sleep."""
 
 
-def _hook(environment: dict[str, str], directory: str, world_address: str, cut: Cut | None) -> None:
+def _hook(environment: dict[str, str], directory: str, world_address: str, cut: cuts.Cut | None) -> None:
     """Run one hook of the charm in this process."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
     sys.argv = ["./src/charm.py"]
     root = pathlib.Path(environment["CHARM_DIR"]).parents[5]
-    points = Points(cut)
-    world = World(world_address, str(root), points)
+    points = cuts.Points(cut)
+    world = simulated.World(world_address, str(root), points)
     owner = files.Owner(os.getuid(), os.getgid())
-    simulated_time = _Time(world)
+    simulated_time = simulated.Time(world)
     # For good: the process ends with the hook.
     for target, attribute, replacement in (
-        (charm.machine, "Workload", lambda: Workload(world, root)),
+        (charm.machine, "Workload", lambda: simulated.Workload(world, root)),
         (files.Owner, "named", staticmethod(lambda _: owner)),
         (files, "free_bytes", lambda _: 10 * 1024**3),
         (files, "ROOT", owner),
-        (watch, "systemd", _Systemd(world)),
-        (service, "systemd", _Systemd(world)),
-        (snap, "installed", _installed(world)),
-        (subprocess, "run", HookTools(points).run),
+        (watch, "systemd", simulated.Systemd(world, root)),
+        (service, "systemd", simulated.Systemd(world, root)),
+        (snap, "installed", simulated.installed(world)),
+        (subprocess, "run", agent.HookTools(points).run),
         (os, "fsync", lambda _: None),
         *((each, "time", simulated_time) for each in _timed),
     ):
@@ -329,9 +143,29 @@ def _safe_load(stream: typing.Any) -> typing.Any:
     return pickle.loads(_loaded(stream if isinstance(stream, str) else stream.read()))  # noqa: S301  its own
 
 
+_signatures: dict[object, inspect.Signature] = {}
+_signature = inspect.signature
+
+
+def _known_signature(method: typing.Any, **keywords: typing.Any) -> inspect.Signature:
+    """Like inspect's, but that of a method is kept by its function: ops asks for each observer's in each hook."""
+    found = _signatures.get(getattr(method, "__func__", None))
+    return _signature(method, **keywords) if found is None else found
+
+
+def _keep_signatures(*modules: types.ModuleType) -> None:
+    for module in modules:
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, ops.Object):
+                functions = [each for each in vars(kind).values() if isinstance(each, types.FunctionType)]
+                _signatures.update((each, _signature(types.MethodType(each, kind))) for each in functions)
+    inspect.signature = _known_signature
+
+
 def _prepare(mutation: str, descriptions: list[str]) -> None:
     """Do once what each hook would do."""
     charm.prepare()
+    _keep_signatures(charm, sys.modules["charm_refresh._main"])
     ops_yaml.safe_load = _safe_load
     for description in descriptions:
         _safe_load(pathlib.Path(description).read_text())

@@ -30,7 +30,7 @@ class ForkServer:
         breaks the charm in memory.
         """
         self.address = directory / f"{mutation.rpartition(':')[2] or 'fork'}.socket"
-        path = [str(directory / name) for name in ("lib", "src")]
+        path = [str(directory / "lib"), str(directory / "src"), str(HERE / "forked")]
         descriptions = [str(directory / f"{name}.yaml") for name in ("metadata", "config", "actions")]
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(HERE / "forkserver.py"), str(self.address), *descriptions],

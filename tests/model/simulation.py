@@ -56,7 +56,7 @@ class Simulation:
         self.server = worldserver.WorldServer(self.world, self.directory)
         self.seed = seed
         self.cuts: dict[str, dict[str, typing.Any]] = {}
-        """By unit: where its next dispatch is cut off (forkserver.Cut)."""
+        """By unit: where its next dispatch is cut off (forked/cuts.py)."""
         self.dispatches: list[Dispatch] = []
         self._observers: dict[str, Observer] = {}
         self._retrying = False

@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import charm_._main as charm_library
 import pytest
@@ -167,6 +168,15 @@ def test_a_refusal_is_passed_on_to_each_library(tools: Tools) -> None:
     assert "not allowed" in refused.value.stderr
     with pytest.raises(subprocess.CalledProcessError):
         peer()["a"]
+
+
+def test_leadership_is_asked_for_again_after_a_while(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hookcmds.is_leader()
+    tools.answer(is_leader=False)
+    assert hookcmds.is_leader()
+    now = time.monotonic()
+    monkeypatch.setattr(hook_tool_cache.time, "monotonic", lambda: now + hook_tool_cache.LEADER_SECONDS + 1)
+    assert not hookcmds.is_leader()
 
 
 def test_a_new_hook_remembers_nothing(tools: Tools) -> None:

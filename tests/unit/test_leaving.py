@@ -214,3 +214,64 @@ def test_the_fake_s_raft_leader_cannot_be_removed(deployed: Deployed) -> None:
     asked = workload.Raft(on.units[0].machine, shared.password)
     assert not asked.remove(other, shared.raft_leader)
     assert raft.Raft("x")._succeeded("FAIL REMOVE x") is False
+
+
+@pytest.mark.parametrize(("count", "leave", "order"), [(3, 2, ["remove", "stop"]), (5, 2, ["stop", "remove"])])
+def test_others_that_leave_at_the_same_time_are_no_majority_to_count_on(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, count: int, leave: int, order: list[str]
+) -> None:
+    on = deployed(count)
+    asked, stop, execute = [], workload.Snap.stop, workload.Raft._execute
+    going = list(on.units.values())[:leave]
+    addresses = {raft.node_address(str(unit.machine.address)) for unit in going}
+
+    def note(self: workload.Raft, node: str, command: list[str]) -> object:
+        asked.append((command[0], node, command[-1]))
+        return execute(self, node, command)
+
+    def note_stop(self: workload.Snap, disable: bool = False) -> None:
+        asked.append(("stop", "", ""))
+        stop(self, disable)
+
+    monkeypatch.setattr(workload.Raft, "_execute", note)
+    monkeypatch.setattr(workload.Snap, "stop", note_stop)
+    for unit in going:
+        on.remove_unit(unit.number)
+    while going[0].machine.patroni is not None:
+        on.step(going[0])
+    assert [name for name, *_ in asked if name in order][:2] == order
+    on.settle()
+    is_well(on, count - leave)
+    # Neither leads Raft, nor serves, for the other one.
+    assert not [each for each in asked if each[0] == "transfer" and each[2] in addresses]
+    assert not {new for _, new in on.world.switchovers} & {known.name(unit.number) for unit in going}
+
+
+def test_an_application_that_goes_hands_nothing_over(deployed: Deployed) -> None:
+    on = deployed(3)
+    moved = len(on.world.switchovers)
+    on.remove()
+    on.settle()
+    assert len(on.world.switchovers) == moved
+    assert not on.units
+
+
+def test_the_last_hooks_fail_until_it_has_left(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = deployed(3)
+    going = standby(on)
+
+    def stop(self: workload.Snap, disable: bool = False) -> None:
+        raise snap.SnapOperationError("error: cannot stop")
+
+    monkeypatch.setattr(workload.Snap, "stop", stop)
+    on.remove_unit(going.number)
+    while going.queue[0].name != "storage-detaching":
+        on.step(going)
+    for _ in range(3):
+        on.step(going)
+    # Juju repeats the hook, and keeps the storage and the unit.
+    assert going.queue[0].name == "storage-detaching"
+    assert "cannot stop" in str(going.failures[-1])
+    monkeypatch.undo()
+    on.settle()
+    is_well(on, 2)

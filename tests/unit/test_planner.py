@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import typing
 
@@ -35,6 +36,14 @@ READY: dict[str, typing.Any] = {
 def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]:
     """The steps without those that come in every hook."""
     return tuple(step for step in steps if step not in (Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, *uninteresting))
+
+
+def moved(count: int, connected: collections.abc.Collection[int] | None = None, **changes: typing.Any) -> facts.Facts:
+    """Unit 0 of so many, whose address is another one than that by which Raft knows it."""
+    view = known.raft_view(count, 0, connected)
+    return known.settled(
+        0, count, **({"machine_address": "10.0.0.99", "published_address": "10.0.0.99", "raft": view} | changes)
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,6 +101,12 @@ def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]
             id="a member that does not run is started",
         ),
         pytest.param(known.settled(machine_configured_address="10.0.0.99"), (Step.MOVE,), id="the address has changed"),
+        pytest.param(moved(2, connected={1}), (), id="of two, the other could not let it in again"),
+        pytest.param(moved(3, connected={1}), (), id="of three, with one away"),
+        pytest.param(moved(3, raft=None), (), id="nobody tells of a majority"),
+        pytest.param(moved(3, raft=known.raft_view(3, 1, {0, 2})), (Step.MOVE,), id="another one tells"),
+        pytest.param(moved(1), (Step.MOVE,), id="a unit alone moves"),
+        pytest.param(moved(2, connected={1}, machine_has_raft_state=False), (Step.MOVE,), id="it has no place to lose"),
         pytest.param(
             known.settled(published_address="10.0.0.99"), (Step.PUBLISH_ADDRESS, Step.CONFIGURE), id="address to tell"
         ),
@@ -145,6 +160,19 @@ def after(steps: tuple[object, ...], *uninteresting: Step) -> tuple[object, ...]
             ),
             (Step.CONFIGURE,),
             id="not while a refresh is in progress",
+        ),
+        pytest.param(
+            known.settled(
+                dynamic_configuration=configuration.dynamic(0),
+                refresh=facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED),
+            ),
+            (Step.CONFIGURE, Step.CHANGE_DYNAMIC_CONFIGURATION),
+            id="but synchronous mode comes at once",
+        ),
+        pytest.param(
+            known.settled(passwords=None, passwords_recorded=True),
+            (),
+            id="passwords that cannot be read are no absence",
         ),
         pytest.param(
             known.settled(2, raft=known.raft_view(2, 0)),
@@ -213,6 +241,32 @@ def test_a_unit_in_error_or_without_address_is_not_waited_for() -> None:
     assert joins(joiner(4, 5, failed=frozenset({3})))
     silent = tuple(known.peer(each, address=None if each == 3 else known.address(each)) for each in range(4))
     assert joins(joiner(4, 5, peers=silent))
+
+
+def test_a_unit_that_is_down_is_not_waited_for() -> None:
+    # It is no member any more in Patroni's eyes; Raft still has its node.
+    down = known.raft_view(3, 0, connected={2})
+    without = known.view(3)
+    without = dataclasses.replace(
+        without, members=tuple(each for each in without.members if each.name != known.name(1))
+    )
+    assert joins(joiner(3, 4, cluster=without, raft=down))
+    never = known.raft_view(1, 0)
+    assert not joins(joiner(3, 4, cluster=without, raft=never))
+
+
+def test_during_a_refresh_only_synchronous_mode_changes() -> None:
+    refreshing = facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED)
+    given = known.settled(dynamic_configuration=configuration.dynamic(0), refresh=refreshing)
+    assert planner.dynamic_configuration_patch(given) == {"synchronous_mode": True}
+    off = known.settled(
+        config=config.Config(synchronous_node_count=0),
+        dynamic_configuration=configuration.dynamic(2),
+        refresh=refreshing,
+    )
+    assert planner.dynamic_configuration_patch(off) == {}
+    # Until it is off, Patroni lets none but a synchronous standby take over.
+    assert off.is_synchronous
 
 
 def test_a_founder_needs_a_published_address() -> None:

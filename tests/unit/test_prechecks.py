@@ -32,7 +32,7 @@ def texts(
 def test_nothing_stands_against_it_where_all_is_well() -> None:
     for number in range(3):
         assert texts(known.settled(number)) == []
-        assert prechecks.reason_against(known.settled(number), IDLE, ROOM) is None
+        assert prechecks.reasons(known.settled(number), IDLE, ROOM) == ()
     assert texts(known.settled(0, 1)) == []
     assert texts(room=prechecks.Room(None, None)) == []
 
@@ -121,7 +121,7 @@ def test_all_reasons_are_told_and_the_first_is_charm_refresh_s() -> None:
         "A backup is running; wait for its end",
         "1 prepared transactions; see pg_prepared_xacts",
     ]
-    assert prechecks.reason_against(given, busy, ROOM) == "The cluster has no primary; run get-cluster-status"
+    assert prechecks.reasons(given, busy, ROOM)[0].text == "The cluster has no primary; run get-cluster-status"
     # That there is no primary says already why it was not asked.
     assert texts(given, None) == texts(given)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import typing
+from unittest import mock
 
 import pytest
 
-from tests.fakes import builds, cluster, juju, units, world
+from tests.fakes import builds, cluster, juju, units, workload, world
 from tests.unit.conftest import Deployed
 from tests.unit.test_refresh_trouble import resume
-from workload import machine
+from workload import machine, snap
 
 Settings = dict[str, typing.Any]
 ALLOWED = "next_unit_allowed_to_refresh_if_this_units_snap_revision_and_databag_are_up_to_date"
@@ -113,3 +114,59 @@ def test_a_unit_that_has_still_to_allow_the_next_one_is_looked_at_again(deployed
     assert waited
     assert on.databags[builds.ENDPOINTS[-1]][2][ALLOWED] == "true"
     assert not watches(on.units[2])
+
+
+def fail_in_hook(on: juju.Application) -> units.Unit:
+    """The first unit to refresh, whose hook has just failed in the midst of it."""
+    on.refresh(builds.NEW)
+    unit = on.units[2]
+    for _ in range(60):
+        on.tick()
+        if unit.failures:
+            return unit
+    raise AssertionError("no hook has failed")
+
+
+def test_what_a_hook_that_was_cut_off_has_stopped_is_started_where_the_snap_cannot_be_had(
+    deployed: Deployed, starts: list[tuple[str | None, Settings]]
+) -> None:
+    on = deployed(3)
+
+    def cut_off(*_: object) -> typing.NoReturn:
+        raise RuntimeError("killed")
+
+    with mock.patch.object(workload.Snap, "refresh", cut_off):
+        unit = fail_in_hook(on)
+    assert unit.machine.patroni is None
+    unit.machine.store_reachable = False
+    starts.clear()
+    on.run(60)
+    assert "store" in str(unit.failures[-1])
+    assert [revision for revision, _ in starts] == ["366"]
+    unit.machine.store_reachable = True
+    on.settle()
+    assert unit.machine.revision == "416"
+
+
+def test_snapd_that_falls_silent_has_changed_nothing_as_far_as_is_known(
+    deployed: Deployed, starts: list[tuple[str | None, Settings]]
+) -> None:
+    on = deployed(3)
+    state = workload.Snap.state
+    silent: list[world.Machine] = []
+
+    def cut_off(self: workload.Snap, _: str) -> typing.NoReturn:
+        silent.append(self._machine)
+        raise snap.SnapdUnreachableError("snapd is away")
+
+    def ask(self: workload.Snap) -> snap.SnapState:
+        if self._machine in silent:
+            raise snap.SnapdUnreachableError("snapd is away")
+        return state(self)
+
+    with mock.patch.object(workload.Snap, "refresh", cut_off), mock.patch.object(workload.Snap, "state", ask):
+        starts.clear()
+        unit = fail_in_hook(on)
+        assert [revision for revision, _ in starts] == ["366"]
+    on.settle()
+    assert unit.machine.revision == "416"

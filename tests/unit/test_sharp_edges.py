@@ -125,6 +125,19 @@ def test_1_a_unit_that_waits_so_resumes_only_in_a_healthy_cluster(deployed: Depl
     assert waiting.machine.revision == "416"
 
 
+def test_1_nor_does_it_resume_where_the_checks_have_not_passed(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.world.raft.database.activity = {"backup_running": True}
+    on.refresh(builds.NEW)
+    on.settle()
+    on.remove_unit(2)
+    on.settle()
+    for check in (True, False):
+        failure = resume(on, 1, **{"check-health-of-refreshed-units": check}).failure
+        assert failure == "Refresh has not started; get-refresh-status tells why. Refresh will not resume."
+    assert revisions(on) == {0: "366", 1: "366"}
+
+
 def test_1_a_rollback_needs_no_more_confirmations_for_it(deployed: Deployed) -> None:
     on = paused(deployed)
     on.add_unit()

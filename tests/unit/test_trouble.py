@@ -307,3 +307,24 @@ def test_another_leader_in_a_running_cluster(deployed: Deployed) -> None:
     on.settle()
     assert on.are_active(), on.summary()
     assert on.passwords() == before
+
+
+def test_an_address_of_the_wrong_family(on: juju.Application) -> None:
+    on.deploy(1, address="fd00::5")
+    on.settle()
+    text = "Address fd00::5 is not IPv4; bind the endpoint to a space that has it with `juju bind`"
+    assert status(on) == ("blocked", text)
+    assert on.units[0].machine.installs == []
+
+
+def test_a_new_address_that_nobody_could_let_in(deployed: Deployed) -> None:
+    on = deployed(2)
+    old = str(on.units[1].machine.address)
+    on.move(1, "10.0.0.77")
+    on.settle()
+    text = f"Address changed from {old} to 10.0.0.77; no majority without this unit: give it the old one back"
+    assert status(on, 1) == ("blocked", text)
+    assert on.units[1].machine.has_raft_state()
+    on.move(1, old)
+    on.settle()
+    assert on.are_active(), on.summary()

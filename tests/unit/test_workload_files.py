@@ -6,6 +6,7 @@ import dataclasses
 import http.server
 import os
 import pathlib
+import shutil
 import socket
 import stat
 import struct
@@ -108,6 +109,15 @@ def test_directories(tmp_path: pathlib.Path) -> None:
     path.chmod(0o755)
     assert files.ensure_directory(path, OWN, 0o700)
     assert mode(path) == 0o700
+
+
+def test_a_directory_that_is_a_link_is_refused_and_what_it_points_to_left_alone(tmp_path: pathlib.Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(victim)
+    with pytest.raises(OSError, match="link"):
+        files.ensure_directory(tmp_path / "link", OWN, 0o700)
+    assert mode(victim) == 0o755
 
 
 def test_remove(tmp_path: pathlib.Path) -> None:
@@ -239,8 +249,11 @@ def test_leaving_forgets_passwords(where: machine.Workload) -> None:
     where.configure(settings())
     pgpass = where.paths.patroni_configuration.parent / "pgpass"
     pgpass.write_text("*:*:*:*:secret")
+    # snapd keeps the files of the revision before.
+    earlier = where.paths.root / "var/snap/charmed-postgresql/366/etc/patroni"
+    shutil.copytree(pgpass.parent, earlier)
     where.forget_configuration()
-    assert list(where.paths.patroni_configuration.parent.iterdir()) == []
+    assert [*where.paths.patroni_configuration.parent.iterdir(), *earlier.iterdir()] == []
     where.forget_configuration()
 
 
