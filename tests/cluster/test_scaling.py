@@ -59,6 +59,26 @@ def test_from_one_unit_to_five_and_back(empty, write, measure):
             assert writing.gap(begun) < LONGEST_GAP
 
 
+def test_two_of_three_leave_at_once(three, write, measure):
+    """Those who leave are the primary and, where it is another one, Raft's leader: nobody can count on them."""
+    first = three.primary()
+    others = [unit for unit in three.units() if unit != first]
+    second = three.raft_leader() if three.raft_leader() in others else others[0]
+    [staying] = [unit for unit in others if unit != second]
+    with write(three) as writing:
+        writing.move(staying)
+        begun = time.monotonic()
+        three.juju.remove_unit(first, second)
+        three.await_gone(first, second)
+        assert three.settle(1) == [staying]
+        three.await_members()
+        writing.await_write()
+        measure("longest gap while two of three units were removed", writing.gap(begun))
+        three.juju.add_unit(three.application, num_units=2)
+        three.settle(3)
+        three.await_members()
+
+
 @pytest.mark.parametrize("whom", ["primary", "standby"])
 def test_a_unit_whose_machine_died_for_good_is_removed_by_force(three, write, measure, whom):
     primary = three.primary()
