@@ -31,13 +31,15 @@ ROOT = Owner(0, 0)
 def ensure_directory(path: pathlib.Path, owner: Owner, mode: int) -> bool:
     """Make `path` a directory of that owner and mode (missing parents: root's, 0755); whether anything changed.
 
-    Raises OSError for a symbolic link: whose directory it is in could give away any other directory by it.
+    Raises OSError for a symbolic link in a directory that is not root's: by it anybody else's directory could be given
+    away.
     """
     changed = not path.is_dir()
     if changed:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         path.mkdir(mode=mode)
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    follow = 0 if path.parent.stat().st_uid == ROOT.user else os.O_NOFOLLOW
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | follow)
     try:
         found = os.fstat(directory)
         if (found.st_uid, found.st_gid) != (owner.user, owner.group):
