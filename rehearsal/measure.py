@@ -86,20 +86,23 @@ def deploy(stage: Stage, repetitions: int) -> int:
 
 
 def refresh(stage: Stage, repetitions: int) -> int:
-    """Rehearse again and again, each time in a fresh lab."""
+    """Rehearse again and again, each time in a fresh lab. What each has found stays in report/rehearsals."""
     gaps: list[float] = []
     lost = failures = 0
     for repetition in range(1, repetitions + 1):
-        directory = stage.directory / str(repetition)
+        directory = cli.TREE / "report/rehearsals" / str(repetition)
         begun = time.monotonic()
         command = [sys.executable, "-m", "rehearsal", "--report", str(directory)]
         status = subprocess.run(command, cwd=cli.TREE, stdout=subprocess.DEVNULL, timeout=3600, check=False).returncode
+        seconds = time.monotonic() - begun
         rows = json.loads((directory / "rehearsal.json").read_text())["rows"] if status == 0 else []
-        gaps += [row["longest_gap"] for row in rows if row["longest_gap"] is not None]
+        found = {row["step"]: row["longest_gap"] for row in rows if row["longest_gap"] is not None}
+        gaps += found.values()
         lost += sum(row["lost"] or 0 for row in rows)
         failures += status != 0
-        seconds = time.monotonic() - begun
-        stage.say(f"rehearsal {repetition}: {'failed' if status else 'passed'}, {seconds:.0f} s")
+        longest = max(found, key=found.__getitem__, default=None)
+        told = f", longest gap {found[longest]:.2f} s ({longest})" if longest else ""
+        stage.say(f"rehearsal {repetition}: {'failed' if status else 'passed'}, {seconds:.0f} s{told}")
     if gaps:
         stage.say(f"longest write gap {max(gaps):.2f} s; median of the steps {statistics.median(gaps):.2f} s")
     stage.say(f"{repetitions} rehearsals, {failures} failed, {lost} acknowledged writes lost")
