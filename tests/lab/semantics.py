@@ -249,7 +249,7 @@ def _subject""",
         "    agent.memory.update_status_version = remote.update_status_version\n",
         "    if hook.kind == 'update-status':\n"
         "        agent.memory.update_status_version = remote.update_status_version\n",
-        ("test_engine_hooks.py::test_any_hook_absorbs_a_pending_update_status",),
+        ("test_engine_recurring.py::test_any_hook_absorbs_a_pending_update_status",),
     ),
     Semantic(
         "A unit leaves in order: storage, relations, `stop`, `remove`.",
