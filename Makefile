@@ -62,7 +62,7 @@ charms: lab-host  ## Pack the rehearsal's two charms, the tree with the earlier 
 # --- Checks
 
 .PHONY: test
-test: lint unit model-small lab cluster-quick  ## Run all checks.
+test: lint unit model lab cluster-quick  ## Run all checks.
 
 .PHONY: lint
 lint: $(TEST_TOOLS) lab-host  ## Run the linters and the type checker.
@@ -87,7 +87,7 @@ model: $(TEST_TOOLS)  ## Run the model tests: the packed charm's dispatch in roo
 	$(BIN)/pytest tests/model --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: model-small
-model-small: $(TEST_TOOLS)  ## The same with few and short random lives; `make test` runs this.
+model-small: $(TEST_TOOLS)  ## The same with few and short random lives: two minutes.
 	MODEL_PROFILE=model-small $(BIN)/pytest tests/model --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: model-nightly
