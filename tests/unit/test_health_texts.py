@@ -12,7 +12,8 @@ import facts
 import problems
 import statuses
 from tests.fakes import known
-from tests.unit.test_planner import GARBAGE, OTHER_CLUSTER, READY, any_facts
+from tests.unit.test_planner import GARBAGE, OTHER_CLUSTER, READY
+from tests.unit.test_planner_invariants import any_facts
 from workload import cluster, datadir, snap
 
 # problems

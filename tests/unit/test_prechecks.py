@@ -12,7 +12,7 @@ import config
 import facts
 import prechecks
 from tests.fakes import known
-from tests.unit.test_planner import any_facts
+from tests.unit.test_planner_invariants import any_facts
 from workload import cluster, sql
 
 IDLE = sql.Activity(0.0, 0, 0, False, False)
