@@ -133,8 +133,10 @@ def _with_plan(known: facts.Facts, unit: Unit) -> facts.Facts:
     observer between two of Juju's.
     """
     joining = known.ready and not known.machine.has_raft_state and known.cluster_id is not None
-    stays = joining or (known.leader and known.ready)
-    if not (known.leaving or stays):
+    # One that has left already needs to know nobody.
+    leaves = known.leaving and (known.machine.has_raft_state or known.machine.patroni_running)
+    stays = not known.leaving and (joining or (known.leader and known.ready))
+    if not (leaves or stays):
         return known
     planned, failed = unit.planned()
     leaving = known.leaving or (joining and known.number not in planned)

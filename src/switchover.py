@@ -68,12 +68,9 @@ def _await_primary(workload: machine.Workload, member: cluster.Member, seconds: 
 
 
 def choose_and_hand_over(
-    workload: machine.Workload, known: facts.Facts, required: collections.abc.Container[str] | None = None
+    workload: machine.Workload, known: facts.Facts, required: collections.abc.Container[str]
 ) -> str:
-    """Hand over to the fittest member (of those required, where they are given); its name.
-
-    Raises HandOverError with the reason where there is none.
-    """
+    """Hand over to the fittest of the required members; its name. Raises HandOverError with the reason if none is."""
     candidate = handover.choose(known.cluster, synchronous=known.is_synchronous, required=required)
     if isinstance(candidate, handover.Refused):
         raise HandOverError(candidate.reason)

@@ -87,11 +87,13 @@ class AgentSocket:
 
 
 def reply(connection: socket.socket, answer: bytes) -> None:
-    """Sends an answer; who asked may be gone."""
-    with contextlib.suppress(OSError):
+    """Sends an answer; who asked may be gone, or not listen: then the connection ends."""
+    try:
         connection.settimeout(10)
         connection.sendall(answer)
         connection.setblocking(False)
+    except OSError:
+        refuse(connection)
 
 
 def refuse(connection: socket.socket) -> None:

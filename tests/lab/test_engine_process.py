@@ -74,6 +74,30 @@ def test_hook_tools_are_served_even_if_output_is_closed(
     assert (tmp_path / "got").read_bytes() == b"answer to question\n"
 
 
+def test_a_connection_takes_one_request_after_the_other(
+    machine: rootless.RootlessMachine, tmp_path: pathlib.Path
+) -> None:
+    agent_socket = process.AgentSocket(tmp_path / "agent.socket")
+    ask = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('agent.socket'); got = open('got', 'wb')\n"
+        "for each in (b'first\\n', b'second\\n'): s.sendall(each); got.write(s.recv(99))"
+    )
+    (tmp_path / "ask.py").write_text(ask)
+    code, _, requests = run(machine, f"cd {tmp_path}; python3 -IS ask.py", agent_socket)
+    agent_socket.close()
+    assert (code, requests) == (0, [b"first\n", b"second\n"])
+    assert (tmp_path / "got").read_bytes() == b"answer to first\nanswer to second\n"
+
+
+def test_an_answer_that_nobody_takes_ends_the_connection() -> None:
+    agent, asker = socket.socketpair()
+    with agent, asker:
+        asker.shutdown(socket.SHUT_RD)
+        process.reply(agent, b"answer")
+        assert asker.recv(1) == b""
+        assert agent.recv(1) == b""
+
+
 def test_who_hangs_up_without_a_request_is_forgotten(machine: rootless.RootlessMachine, tmp_path: pathlib.Path) -> None:
     agent_socket = process.AgentSocket(tmp_path / "agent.socket")
     with socket.socket(socket.AF_UNIX) as half:

@@ -178,14 +178,17 @@ def test_an_event_that_does_not_tell_of_its_leaving_starts_nothing_anew(deployed
     assert not going.watches
 
 
-def test_a_patroni_that_cannot_be_stopped_keeps_everything(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
-    on = deployed(3)
-    going = standby(on)
-
+def let_stop_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(self: workload.Snap, disable: bool = False) -> None:
         raise snap.SnapOperationError("error: cannot stop")
 
     monkeypatch.setattr(workload.Snap, "stop", stop)
+
+
+def test_a_patroni_that_cannot_be_stopped_keeps_everything(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = deployed(3)
+    going = standby(on)
+    let_stop_fail(monkeypatch)
     on.remove_unit(going.number)
     on.step(going)
     assert going.machine.patroni is not None
@@ -259,11 +262,7 @@ def test_an_application_that_goes_hands_nothing_over(deployed: Deployed) -> None
 def test_the_last_hooks_fail_until_it_has_left(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     on = deployed(3)
     going = standby(on)
-
-    def stop(self: workload.Snap, disable: bool = False) -> None:
-        raise snap.SnapOperationError("error: cannot stop")
-
-    monkeypatch.setattr(workload.Snap, "stop", stop)
+    let_stop_fail(monkeypatch)
     on.remove_unit(going.number)
     while going.queue[0].name != "storage-detaching":
         on.step(going)
