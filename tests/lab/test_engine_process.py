@@ -92,6 +92,7 @@ def test_a_connection_takes_one_request_after_the_other(
 def test_an_answer_that_nobody_takes_ends_the_connection() -> None:
     agent, asker = socket.socketpair()
     with agent, asker:
+        asker.settimeout(5)
         asker.shutdown(socket.SHUT_RD)
         process.reply(agent, b"answer")
         assert asker.recv(1) == b""
