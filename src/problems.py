@@ -38,6 +38,8 @@ def data_directory(known: facts.Facts) -> str | None:
         return f"Storage data is of cluster {data.system_identifier}, not {known.cluster_id}; attach another storage"
     if foreign and known.bootstrap_unit is not None and known.bootstrap_unit != known.number:
         return f"Storage data is of cluster {data.system_identifier}; deploy one unit with it first, then add units"
+    if data.content is datadir.Content.CLUSTER and not data.has_write_ahead_log:
+        return "Storage logs lacks the write-ahead log of storage data; attach the one that was kept with it"
     return None
 
 

@@ -2,8 +2,12 @@
 
 import dataclasses
 import enum
+import os
 import pathlib
+import re
 import struct
+
+_SEGMENT = re.compile("[0-9A-F]{24}")
 
 
 class Content(enum.Enum):
@@ -23,6 +27,8 @@ class DataDirectory:
     system_identifier: str | None = None
     """Of the database cluster; the same on the primary and all its standbys, different for every initdb."""
     major_version: str | None = None
+    has_write_ahead_log: bool = True
+    """Whether there is any of it: without, a database cluster cannot be started, and must not be."""
 
 
 def inspect(path: pathlib.Path) -> DataDirectory:
@@ -39,7 +45,32 @@ def inspect(path: pathlib.Path) -> DataDirectory:
             (identifier,) = struct.unpack("=Q", control.read(8))
     except (FileNotFoundError, struct.error):
         return DataDirectory(Content.OTHER)
-    return DataDirectory(Content.CLUSTER, str(identifier), major_version)
+    return DataDirectory(Content.CLUSTER, str(identifier), major_version, _has_segment(path / "pg_wal"))
+
+
+def _has_segment(directory: pathlib.Path) -> bool:
+    """Whether a file of the write-ahead log is there (src/include/access/xlog_internal.h: IsXLogFileName)."""
+    try:
+        with os.scandir(directory) as entries:
+            return any(_SEGMENT.fullmatch(entry.name) for entry in entries)
+    except FileNotFoundError:
+        return False
+
+
+def tablespace_version_directory(path: pathlib.Path, location: pathlib.Path) -> pathlib.Path | None:
+    """Where the cluster in `path` keeps its files in the tablespace at `location`; None if it has no tablespace there.
+
+    PostgreSQL finds a tablespace by a link in pg_tblspc, and creates `PG_<major version>_<catalog version>` in it once,
+    with the tablespace (documentation, "Tablespaces"). The catalog version is the third field of global/pg_control.
+    """
+    found = inspect(path)
+    spaces = (path / "pg_tblspc").iterdir() if (path / "pg_tblspc").is_dir() else ()
+    links = {str(each.readlink()) for each in spaces if each.is_symlink()}
+    if found.content is not Content.CLUSTER or str(location) not in links:
+        return None
+    with (path / "global/pg_control").open("rb") as control:
+        _, _, catalog_version = struct.unpack("=QII", control.read(16))
+    return location / f"PG_{found.major_version}_{catalog_version}"
 
 
 def other_major_version(storage: pathlib.Path, major_version: str) -> str | None:

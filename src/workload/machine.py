@@ -112,10 +112,17 @@ class Workload:
         )
 
     def prepare_directories(self) -> bool:
-        """Create the directories on the storages, owned by the workload's user; whether anything changed."""
+        """Create the directories on the storages, owned by the workload's user; whether anything changed.
+
+        Among them the temporary tablespace's own: a storage that has been replaced, or that loses its content with a
+        reboot, lacks it, and no query that needs room beyond its memory would work.
+        """
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
         directories = [*self.paths.storages().values(), self.paths.wal_directory]
         directories += [self.paths.raft_directory, self.paths.postgresql_log, self.paths.patroni_log]
+        temporary = self.paths.temporary_tablespace
+        version = datadir.tablespace_version_directory(self.paths.data_directory, temporary)
+        directories += [] if version is None else [version]
         # A list, not a generator: each of them must be looked at.
         return any([files.ensure_directory(directory, owner, 0o700) for directory in directories])
 

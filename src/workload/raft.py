@@ -6,7 +6,9 @@ Addresses are "host:port", as pysyncobj names its nodes.
 
 import collections.abc
 import dataclasses
+import io
 import logging
+import pickle
 import typing
 
 from workload import paths
@@ -85,8 +87,9 @@ class Raft:
 
     def _execute(self, node: str, command: list[str]) -> object:
         # Imported here: it takes time, and most hooks do not ask Raft anything.
-        from pysyncobj import utility
+        from pysyncobj import tcp_connection, utility
 
+        tcp_connection.pickle = _AnswerFormat
         try:
             return utility.TcpUtility(self._password, TIMEOUT_SECONDS).executeCommand(node, command)
         except (utility.UtilityException, OSError) as error:
@@ -97,3 +100,39 @@ class Raft:
     def _succeeded(answer: object) -> bool:
         # The answer is a text such as "SUCCESS REMOVE host:port" or "FAIL REMOVE host:port".
         return isinstance(answer, str) and answer.startswith("SUCCESS")
+
+
+class _Answer(pickle.Unpickler):
+    """Reads values and names of nodes only.
+
+    Nodes answer with a pickle, which could name any function to call, and hooks run as root: whoever has the password,
+    such as the snap's user, would be root. Source: Python's documentation of pickle, "Restricting globals".
+    """
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        from pysyncobj import node
+
+        match module_name, global_name:
+            case "pysyncobj.node", "TCPNode":
+                return node.TCPNode
+            case "_codecs", "encode":
+                # Protocol 2 has no bytes of its own: a text and how to encode it.
+                return _bytes
+            case _:
+                raise pickle.UnpicklingError(f"{module_name}.{global_name} has no place in an answer")
+
+
+def _bytes(text: str, _encoding: str) -> bytes:
+    return text.encode("latin1")
+
+
+class _AnswerFormat:
+    """What pysyncobj's connections use of its own module `pickle`."""
+
+    @staticmethod
+    def dumps(message: object) -> bytes:
+        return pickle.dumps(message, protocol=2)
+
+    @staticmethod
+    def loads(message: bytes) -> object:
+        return _Answer(io.BytesIO(message)).load()

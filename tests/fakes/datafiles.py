@@ -8,6 +8,7 @@ import pathlib
 import struct
 
 MARKER = "replayed.json"
+SEGMENT = "000000010000000000000001"
 
 
 @dataclasses.dataclass
@@ -33,7 +34,9 @@ class Data:
 
     def save(self) -> None:
         """Write it down; the data directory may be new."""
-        (self.path / "global").mkdir(parents=True, exist_ok=True)
+        for directory in ("global", "pg_wal"):
+            (self.path / directory).mkdir(parents=True, exist_ok=True)
+        (self.path / "pg_wal" / SEGMENT).touch()
         (self.path / "PG_VERSION").write_text(f"{self.path.parent.name}\n")
         (self.path / "global/pg_control").write_bytes(struct.pack("=Q", int(self.system_identifier)) + bytes(288))
         (self.path / MARKER).write_text(json.dumps({"timeline": self.timeline, "position": self.position}))

@@ -6,6 +6,7 @@ import base64
 import collections.abc
 import http.server
 import json
+import os
 import pathlib
 import socket
 import threading
@@ -302,6 +303,34 @@ def test_a_node_with_another_password_and_none_at_all(monkeypatch: pytest.Monkey
         eventually(lambda: raft.Raft("secret").view(node))
         assert raft.Raft("another").view(node) is None
         assert not raft.Raft("another").add(node, "127.0.0.1:9")
+    finally:
+        running.destroy()
+
+
+class Hostile:
+    """Whoever unpickles it without care makes a directory."""
+
+    def __init__(self, directory: pathlib.Path):
+        self.directory = directory
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.directory),)
+
+
+@pytest.mark.parametrize("key", ["self", "leader", "later"])
+def test_an_answer_cannot_run_anything(key: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Hooks run as root; who answers does not.
+    monkeypatch.setattr(raft, "TIMEOUT_SECONDS", 2.0)
+    node, made = free_node(), tmp_path / "made"
+    running = start(node, [], "secret")
+    try:
+        eventually(lambda: raft.Raft("secret").view(node))
+        honest = running.getStatus
+        running.getStatus = lambda: {**honest(), key: Hostile(made)}
+        assert raft.Raft("secret").view(node) is None
+        assert not made.exists()
+        running.getStatus = honest
+        assert raft.Raft("secret").view(node) is not None
     finally:
         running.destroy()
 

@@ -82,6 +82,10 @@ def test_unhealthy(given: facts.Facts, reason: str | None) -> None:
             {"machine_data": datadir.DataDirectory(datadir.Content.CLUSTER, known.IDENTIFIER, "15")},
             "holds PostgreSQL 15",
         ),
+        (
+            {"machine_data": datadir.DataDirectory(datadir.Content.CLUSTER, known.IDENTIFIER, "16", False)},
+            "Storage logs lacks the write-ahead log of storage data; attach the one that was kept with it",
+        ),
         ({"machine_other_major_version": "14"}, "holds PostgreSQL 14, this charm runs 16"),
     ],
 )

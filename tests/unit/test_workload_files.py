@@ -170,6 +170,20 @@ def test_a_cluster(tmp_path: pathlib.Path) -> None:
     assert datadir.inspect(path) == datadir.DataDirectory(datadir.Content.CLUSTER, "18446744073709551615", "16")
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty directory", "other files"])
+def test_a_cluster_without_its_write_ahead_log(tmp_path: pathlib.Path, left: str) -> None:
+    path = tmp_path / "16/main"
+    datafiles.Data(path, "42").save()
+    assert datadir.inspect(path).has_write_ahead_log
+    files.remove(path / "pg_wal")
+    if left != "nothing":
+        (path / "pg_wal").mkdir()
+    if left == "other files":
+        (path / "pg_wal/00000002.history").touch()
+        (path / "pg_wal/archive_status").mkdir()
+    assert datadir.inspect(path) == datadir.DataDirectory(datadir.Content.CLUSTER, "42", "16", False)
+
+
 @pytest.mark.parametrize("missing", ["PG_VERSION", "global/pg_control", "global"])
 def test_an_incomplete_cluster(tmp_path: pathlib.Path, missing: str) -> None:
     path = tmp_path / "16/main"
@@ -250,6 +264,25 @@ def test_directories_on_the_storages(where: machine.Workload) -> None:
     assert where.has_raft_state()
     where.forget_membership()
     assert not where.has_raft_state()
+
+
+def test_a_replaced_storage_gets_the_tablespace_s_own_directory(where: machine.Workload) -> None:
+    where.prepare_directories()
+    location = where.paths.temporary_tablespace
+    datafiles.Data(where.paths.data_directory, "42").save()
+    control = where.paths.data_directory / "global/pg_control"
+    control.write_bytes(struct.pack("=QII", 42, 1300, 202307071) + bytes(288))
+    links = where.paths.data_directory / "pg_tblspc"
+    links.mkdir()
+    (links / "16399").mkdir()
+    (links / "16400").symlink_to("/somewhere/else")
+    # PostgreSQL creates it with the tablespace, and refuses if it is there already.
+    assert not where.prepare_directories()
+    assert list(location.iterdir()) == []
+    (links / "16401").symlink_to(location)
+    assert where.prepare_directories()
+    assert mode(location / "PG_16_202307071") == 0o700
+    assert not where.prepare_directories()
 
 
 def test_leaving_forgets_passwords(where: machine.Workload) -> None:
