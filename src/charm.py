@@ -76,6 +76,7 @@ class PostgresqlCharm(ops.CharmBase):
             self.on.get_primary_action,
             self.on.get_cluster_status_action,
             self.on.switchover_action,
+            self.on.force_majority_action,
             self.on.pre_refresh_check_action,
             self.on.force_refresh_start_action,
             self.on.resume_refresh_action,
@@ -174,6 +175,11 @@ class PostgresqlCharm(ops.CharmBase):
                 actions.get_cluster_status(event, known, self._snap_revisions(known))
             case "switchover_action":
                 actions.perform_switchover(event, known, self.workload)
+                known = self._observe(event)
+            case "force_majority_action":
+                import majority_action
+
+                majority_action.force_majority(event, known, self.workload, self.peers)
                 known = self._observe(event)
             case "get_refresh_status_action":
                 seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])

@@ -4,6 +4,8 @@ import collections.abc
 import logging
 
 import facts
+import forced_majority
+import giving_up
 import leaving
 import member
 import membership
@@ -13,7 +15,7 @@ import planner
 import switchover
 from snap_refresh import execution as snap_execution
 from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
-from workload import configuration, machine, patroni, scram, service, snap, sql
+from workload import configuration, machine, patroni, scram, service, snap, sql, write_ahead_log
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class Executor:
             Step.PUBLISH_ADDRESS: lambda: peers.publish("address", known.machine.address or ""),
             Step.CONFIGURE: self._configure,
             Step.MOVE: self._move,
+            Step.GIVE_UP_MAJORITY: self._give_up_majority,
             Step.START: workload.snap.start,
             Step.PUBLISH_CLUSTER: lambda: peers.publish("cluster-id", known.machine.data.system_identifier or ""),
             Step.RECORD_CLUSTER: lambda: peers.record("cluster-id", planner.founded_cluster(known) or ""),
@@ -80,6 +83,7 @@ class Executor:
                 sql.SqlError,
                 switchover.HandOverError,
                 service.ServiceError,
+                write_ahead_log.WriteAheadLogError,
                 OSError,
             ) as error:
                 name = step.value if isinstance(step, Step) else str(step)
@@ -134,6 +138,10 @@ class Executor:
         self._workload.prepare_directories()
         self._workload.configure(self._settings())
         self._workload.snap.start()
+
+    def _give_up_majority(self) -> None:
+        consent = giving_up.give_up(self._workload, self._known, self._known.agreement.generation)
+        self._peers.publish(forced_majority.KEY, consent.dump())
 
     def _settings(self) -> configuration.MemberSettings:
         keep_parameters = planner.parameters_wait(self._known)

@@ -5,6 +5,7 @@ import dataclasses
 
 import config as options
 import confirmation
+import forced_majority
 import refresh_facts
 import refresh_history
 from snap_refresh import model as snap_model
@@ -37,6 +38,7 @@ class Peer:
     cluster_id: str | None = None
     refreshed: bool = False
     """Whether its snap is at the revision that this unit's charm pins."""
+    consent: forced_majority.Consent | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Facts:
     cluster_id: str | None = None
     """System identifier of the application's database cluster; None until there is one."""
     bootstrap_unit: int | None = None
+    consent: forced_majority.Consent | None = None
+    """What this unit has told when it gave up a majority that was lost."""
     passwords: configuration.Passwords | None = None
     passwords_recorded: bool = False
     """Whether the application has them, though this unit may not be able to read them yet."""
@@ -160,8 +164,8 @@ class Facts:
 
     @property
     def has_moved(self) -> bool:
-        """Whether this machine has another address than Patroni is configured with."""
-        return self.machine.configured_address not in (None, self.machine.address)
+        """Whether this machine, which is a member, has another address than Patroni is configured with."""
+        return self.machine.has_raft_state and self.machine.configured_address not in (None, self.machine.address)
 
     @property
     def peer_addresses(self) -> frozenset[str]:
@@ -177,6 +181,13 @@ class Facts:
         """
         members = self.cluster.members if self.cluster else ()
         return self.peer_addresses | {member.address for member in members if member.address} - {self.machine.address}
+
+    @property
+    def agreement(self) -> forced_majority.Agreement:
+        """What the units have told of forcing a new majority."""
+        return forced_majority.Agreement(
+            {self.number: self.consent, **{each.number: each.consent for each in self.peers}}
+        )
 
     @property
     def numbers(self) -> frozenset[int]:

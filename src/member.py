@@ -22,23 +22,26 @@ def settings(
         name=known.member_name,
         address=known.machine.address,
         admitted_addresses=known.admitted_addresses,
-        partners=partners(known, configured.partners),
+        partners=partners(known, configured),
         passwords=known.passwords,
         parameters=parameters,
         synchronous_node_count=known.config.synchronous_standbys(len(known.numbers)),
     )
 
 
-def partners(known: facts.Facts, configured: frozenset[str]) -> frozenset[str]:
+def partners(known: facts.Facts, configured: machine.Configured) -> frozenset[str]:
     """Addresses of the members that Patroni's configuration must name as Raft partners.
 
     Members that the cluster shows, and those that were configured before and still are units; a unit that is to join
-    without knowing any member takes all peers: with none at all it would found a cluster of its own. Only the founder
-    may have none.
+    without knowing any member takes all peers: with none at all it would found a cluster of its own. Only who founds,
+    or has founded and is still alone, has none: it would need a majority of partners that are no members yet.
     """
+    if known.agreement.founder == known.number:
+        return frozenset()
     own = known.machine.address
     members = {member.address for member in known.cluster.members if member.address} if known.cluster else set()
-    found = (members & known.peer_addresses) | (configured & known.peer_addresses)
-    if not found and known.cluster_id is not None:
+    found = (members & known.peer_addresses) | (configured.partners & known.peer_addresses)
+    alone = known.machine.has_raft_state and configured.address is not None and not configured.partners
+    if not found and known.cluster_id is not None and known.member is None and not alone:
         found = set(known.peer_addresses)
     return frozenset(found - {own})

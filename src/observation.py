@@ -1,6 +1,7 @@
 """Gathers the facts, once a hook. Reads only."""
 
 import dataclasses
+import itertools
 import logging
 import typing
 
@@ -8,6 +9,7 @@ import ops
 
 import config
 import facts
+import forced_majority
 import membership
 import peers as peer_relation
 import problems
@@ -54,6 +56,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         published_cluster_id=peers.unit_value("cluster-id"),
         cluster_id=peers.application_value("cluster-id"),
         bootstrap_unit=int(bootstrap) if bootstrap else None,
+        consent=forced_majority.Consent.parse(peers.unit_value(forced_majority.KEY)),
         passwords=peers.passwords(),
         passwords_recorded=peers.application_value("system-users-secret") is not None,
         config=parsed,
@@ -161,13 +164,16 @@ def _raft(known: facts.Facts, workload: machine.Workload, remembered: verified.V
     looks_after = known.leader and (remembered is None or not remembered.has_members(known))
     if settled and not looks_after and not known.has_moved:
         return None
-    nodes = [known.machine.address] if known.machine.patroni_running else []
     asked = workload.raft(known.passwords.raft)
-    for address in (*nodes, *sorted(known.peer_addresses)):
-        found = asked.view(raft.node_address(address))
-        if found is not None and (found.has_quorum or address == known.machine.address):
+    own = asked.view(raft.node_address(known.machine.address)) if known.machine.patroni_running else None
+    others = sorted(known.peer_addresses)
+    if own is not None and not own.has_quorum:
+        # A member that has just started may see no majority where there is one; whoever it holds for the primary knows.
+        others = [view.primary.address] if view is not None and view.primary is not None else []
+    for found in itertools.chain([own], (asked.view(raft.node_address(address)) for address in others)):
+        if found is not None and found.has_quorum:
             return _without_silent(found, known, asked)
-    return None
+    return own if own is None else _without_silent(own, known, asked)
 
 
 def _without_silent(view: raft.RaftView, known: facts.Facts, asked: raft.Raft) -> raft.RaftView:

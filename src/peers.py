@@ -3,7 +3,8 @@
 Formats, kept for all later versions; unknown keys are ignored:
 
 unit databag: `address` (IPv4 of this unit, once it is installed), `cluster-id` (system identifier of the cluster that
-it has founded), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py); application databag: `bootstrap-unit`
+it has founded), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py), `forced-majority`
+(forced_majority.py); application databag: `bootstrap-unit`
 (number of the unit that founds the cluster), `cluster-id` (system identifier of the application's cluster),
 `system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py); secret labelled
 `system-users`, owned by the application: `operator-password`, `replication-password`, `rewind-password`,
@@ -18,6 +19,7 @@ import string
 import ops
 
 import facts
+import forced_majority
 from workload import configuration
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Peers:
                 address=relation.data[unit].get("address"),
                 cluster_id=relation.data[unit].get("cluster-id"),
                 refreshed=unit_number(unit.name) in refreshed,
+                consent=forced_majority.Consent.parse(relation.data[unit].get(forced_majority.KEY)),
             )
             for unit in relation.units
             if unit.app == self._model.app

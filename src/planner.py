@@ -5,6 +5,7 @@ Invariants:
 - A data directory is never started as another cluster than the one it belongs to, and never emptied.
 - Only the unit that has claimed the founding, in an earlier hook, starts a cluster of its own, and only while the
   application has none.
+- Where a new majority is forced, a unit starts nothing before all have given up the old one (forced_majority.py).
 - One unit at a time becomes a member: only while all members are healthy, lowest number first.
 - A unit that has been a member is started again whenever it does not run.
 - Raft's state is given up for a new address only where the other members have a majority, and can take the unit in.
@@ -16,9 +17,11 @@ Invariants:
 """
 
 import collections.abc
+import dataclasses
 
 import confirmation
 import facts
+import forced_majority
 import handover
 import membership
 import problems
@@ -47,6 +50,9 @@ def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         yield Step.GENERATE_CREDENTIALS
     if known.leader and _claim_due(known):
         yield Step.CLAIM_BOOTSTRAP
+    if known.agreement.awaited & {known.number}:
+        yield Step.GIVE_UP_MAJORITY
+        return
     if not known.ready or problems.prevent_installation(known):
         return
     yield from _install(known)
@@ -114,14 +120,22 @@ def _run(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         # A wrong option is no reason to leave PostgreSQL stopped: it runs with what is configured.
         yield from _restart(known)
         return
+    if known.agreement.under_way and not known.machine.has_raft_state:
+        if known.agreement.founder == known.number:
+            yield from _start(known)
+        return
     if known.has_moved:
         if problems.prevent_move(known) is None:
             yield Step.MOVE
         return
     if known.machine.has_raft_state or _may_found(known) or _may_join(known):
-        yield Step.CONFIGURE
-        if not known.machine.patroni_running and not problems.prevent_start(known):
-            yield Step.START
+        yield from _start(known)
+
+
+def _start(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    yield Step.CONFIGURE
+    if not known.machine.patroni_running and not problems.prevent_start(known):
+        yield Step.START
 
 
 def _restart(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
@@ -184,6 +198,9 @@ def _look_after_cluster(known: facts.Facts) -> collections.abc.Iterator[AnyStep]
     change = membership.due(known)
     if change is not None:
         yield ChangeMembership(change)
+    if known.consent is not None and not known.consent.joined and known.machine.has_raft_state:
+        joined = dataclasses.replace(known.consent, joined=True)
+        yield Publish(forced_majority.KEY, joined.dump())
 
 
 def founded_cluster(known: facts.Facts) -> str | None:

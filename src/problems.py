@@ -58,13 +58,13 @@ def prevent_move(known: facts.Facts) -> str | None:
     by majority. Without one it would lose its place and find no other.
     """
     old = known.machine.configured_address
-    if not known.has_moved or old is None or not known.machine.has_raft_state or not known.peers:
+    if not known.has_moved or old is None or not known.peers:
         return None
     view, own = known.raft, raft.node_address(old)
     if view is not None and view.are_majority((view.connected | {view.node}) - {own}):
         return None
     new = known.machine.address
-    return f"Address changed from {old} to {new}; no majority without this unit: give it the old one back"
+    return f"Address changed from {old} to {new}; no majority without it: give it back, or see force-majority"
 
 
 def prevent_service(known: facts.Facts) -> str | None:
@@ -116,7 +116,8 @@ def no_primary(known: facts.Facts) -> str:
     view = known.raft
     if view is not None and not view.has_quorum:
         reachable = len(view.connected) + 1
-        return f"No majority: {reachable} of {len(view.members)} members reachable; start or restore the others"
+        count = len(view.members)
+        return f"No majority: {reachable} of {count} members reachable; start the others, or see force-majority"
     return "The cluster has no primary; see the action get-cluster-status"
 
 

@@ -76,8 +76,32 @@ def _under_way(known: facts.Facts) -> Status | None:
     if known.machine.address is None:
         return Status(Level.WAITING, "Waiting for an address")
     if not known.machine.has_raft_state and not known.machine.patroni_running:
-        return _joining(known)
+        return _new_majority(known) or _joining(known)
     return _running(known)
+
+
+def _new_majority(known: facts.Facts) -> Status | None:
+    """What the forming of a new majority waits for."""
+    agreement = known.agreement
+    if not agreement.under_way:
+        return None
+    if agreement.awaited:
+        units = ", ".join(str(number) for number in sorted(agreement.awaited))
+        return Status(
+            Level.WAITING, f"New majority waits for units {units}; if lost for good: `juju remove-unit --force`"
+        )
+    if agreement.needs_acceptance:
+        lost, unit = len(agreement.lost), known.unit_name
+        return Status(
+            Level.BLOCKED,
+            f"Members lost: {lost}; to go on without them: `juju run {unit} force-majority accept-data-loss=true`",
+        )
+    if agreement.founder is None:
+        return Status(Level.BLOCKED, "No unit has the cluster's data; deploy another application with the kept storage")
+    if agreement.founder == known.number:
+        return Status(Level.MAINTENANCE, "Forming a new majority")
+    founder = facts.unit_name(known.application, agreement.founder)
+    return Status(Level.WAITING, f"Waiting for {founder} to form a new majority")
 
 
 def _joining(known: facts.Facts) -> Status:
@@ -157,6 +181,9 @@ def application(known: facts.Facts) -> Status:
         return Status(Level.MAINTENANCE, "Founding the cluster")
     view = known.cluster
     if view is None or view.primary is None:
+        forming = _new_majority(known)
+        if forming is not None:
+            return forming
         return (
             Status(Level.BLOCKED, problems.no_primary(known))
             if known.machine.patroni_running

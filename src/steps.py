@@ -18,6 +18,7 @@ class Step(enum.Enum):
     PUBLISH_ADDRESS = "publish this unit's address"
     CONFIGURE = "write Patroni's configuration"
     MOVE = "follow the new address"
+    GIVE_UP_MAJORITY = "give up the majority that is lost"
     START = "start Patroni"
     PUBLISH_CLUSTER = "publish the cluster that this unit has founded"
     RECORD_CLUSTER = "record the application's cluster"

@@ -4,10 +4,9 @@ import dataclasses
 import enum
 import os
 import pathlib
-import re
 import struct
 
-_SEGMENT = re.compile("[0-9A-F]{24}")
+from workload import write_ahead_log
 
 
 class Content(enum.Enum):
@@ -52,7 +51,7 @@ def _has_segment(directory: pathlib.Path) -> bool:
     """Whether a file of the write-ahead log is there (src/include/access/xlog_internal.h: IsXLogFileName)."""
     try:
         with os.scandir(directory) as entries:
-            return any(_SEGMENT.fullmatch(entry.name) for entry in entries)
+            return any(write_ahead_log.SEGMENT.fullmatch(entry.name) for entry in entries)
     except FileNotFoundError:
         return False
 

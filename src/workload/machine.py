@@ -13,7 +13,7 @@ import typing
 
 import yaml
 
-from workload import configuration, datadir, files, paths, patroni, raft, service, snap, snapd, sql
+from workload import configuration, datadir, files, paths, patroni, raft, service, snap, snapd, sql, write_ahead_log
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,18 @@ class Workload:
     def data(self) -> datadir.DataDirectory:
         """What is in the data directory."""
         return datadir.inspect(self.paths.data_directory)
+
+    def last_record(self) -> write_ahead_log.Position | None:
+        """Where the last record of this machine's database is, while PostgreSQL does not run; None where it has none.
+
+        Raises WriteAheadLogError.
+        """
+        if self.data().content is not datadir.Content.CLUSTER:
+            return None
+        owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
+        libraries = self.paths.snap / "usr/lib" / f"{self.architecture}-linux-gnu"
+        program = write_ahead_log.Program(self.paths.binaries / "pg_waldump", str(libraries), owner.user, owner.group)
+        return write_ahead_log.last_record(self.paths.data_directory / "pg_wal", program)
 
     def other_major_version(self) -> str | None:
         """Another major version whose data are on the storage."""

@@ -84,9 +84,14 @@ class Paths:
         return self.common / "gate-auto-refresh"
 
     @property
+    def snap(self) -> pathlib.Path:
+        """The snap's files."""
+        return self.root / "snap" / SNAP / "current"
+
+    @property
     def binaries(self) -> pathlib.Path:
         """PostgreSQL's programs."""
-        return self.root / "snap" / SNAP / "current/usr/lib/postgresql" / MAJOR_VERSION / "bin"
+        return self.snap / "usr/lib/postgresql" / MAJOR_VERSION / "bin"
 
     @property
     def systemd_units(self) -> pathlib.Path:

@@ -245,3 +245,17 @@ def test_to_recover_from_the_loss_of_a_machine(make: Callable[[str], Documented]
     documented.reader.play("how-to/recover.md", "A machine is lost for good", watch=[joined])
     # The pause stays: the old unit has not been refreshed.
     assert documented.deployed.cluster_status()["members"][0]["snap-revision"] == "366"
+
+
+def test_to_recover_from_a_majority_that_is_lost_for_good(make: Callable[[str], Documented]) -> None:
+    documented = make("minority")
+    deployed, reader = documented.deployed, documented.reader
+    for unit in deployed.units():
+        deployed.lab.readdress(deployed.hostname(unit))
+    reader.until(lambda shown: shown.count("see force-majority") >= 3)
+    reader.play("how-to/recover.md", "An address has changed", watch=[pages.settled()])
+    deployed.fault("crash", *[deployed.machine_number(f"{NAME}/{number}") for number in (1, 2)])
+    reader.until(pages.says("No majority: 1 of 3 members reachable"))
+    _, told, *_ = reader.play("how-to/recover.md", "The majority is lost for good", watch=[pages.settled()])
+    assert "generation" in told
+    assert list(deployed.units()) == [f"{NAME}/{number}" for number in (0, 3, 4)]

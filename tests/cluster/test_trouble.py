@@ -149,7 +149,7 @@ def test_a_unit_that_is_left_alone_says_what_is_missing_and_serves_when_the_othe
     with write(three) as writing:
         writing.move(primary)
         three.fault("crash", *others)
-        text = "No majority: 1 of 3 members reachable; start or restore the others"
+        text = "No majority: 1 of 3 members reachable; start the others, or see force-majority"
         assert three.await_status("blocked", text, primary) == text
         three.until("it has stepped down", lambda: not three.takes_writes(host))
         # And it goes on to say so.

@@ -8,7 +8,7 @@ import pathlib
 import typing
 
 from tests.fakes import answers, cluster, snapd, world
-from workload import files, machine, paths, patroni, raft, snap, sql
+from workload import files, machine, paths, patroni, raft, snap, sql, write_ahead_log
 
 
 class Snap(snap.Snap):
@@ -198,6 +198,12 @@ class Workload(machine.Workload):
 
     def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
         return Sql(self._machine, address, password)
+
+    def last_record(self) -> write_ahead_log.Position | None:
+        data = self._machine.data
+        if self._machine.patroni is not None:
+            self._machine.world.violations.append(f"{self._machine.name}: its log was read while PostgreSQL ran")
+        return None if data is None else write_ahead_log.Position(data.timeline, data.position)
 
     @property
     def architecture(self) -> str:

@@ -96,9 +96,9 @@ def a_stopped_unit_is_not_started_again() -> None:
 
 def a_unit_that_joins_knows_no_partners() -> None:
     """Patroni's configuration names no members, so that each unit founds a cluster of its own."""
-    import execution
+    import member
 
-    _replace(execution, "partners", lambda *_: frozenset())
+    _replace(member, "partners", lambda *_: frozenset())
 
 
 def statuses_of_the_refresh_are_not_shown() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies
 import member
 from tests.fakes import cluster as fake
 from tests.fakes import known
-from workload import configuration, paths
+from workload import configuration, machine, paths
 
 WHERE = paths.Paths(pathlib.Path("/root-of-a-test"))
 
@@ -238,18 +238,25 @@ def test_the_fake_merges_as_patroni_does() -> None:
     [
         pytest.param(known.settled(0, 3), set(), {1, 2}, id="the members that the cluster shows"),
         pytest.param(known.settled(0, 3, cluster=None), {1}, {1}, id="those of before, while nobody answers"),
-        pytest.param(known.settled(0, 3, cluster=None), set(), {1, 2}, id="all, where none is known"),
+        pytest.param(known.settled(0, 3, cluster=None), None, {1, 2}, id="all, where none is known"),
+        pytest.param(known.settled(0, 3, cluster=None), {7}, {1, 2}, id="all, where those of before are no units"),
+        # With partners that are no members it would need their votes to start again.
+        pytest.param(known.settled(0, 3, cluster=None), set(), set(), id="none, where it has founded and is alone"),
+        pytest.param(known.settled(0, 3, cluster=known.view(1)), {7}, set(), id="none, where all others have left"),
         pytest.param(known.settled(0, 2, cluster=known.view(3)), {1, 2}, {1}, id="not one that is no unit any more"),
         pytest.param(known.new(0, 3), set(), set(), id="the founder has none"),
         pytest.param(known.settled(0, 1), set(), set(), id="a unit alone has none"),
         pytest.param(
             known.settled(0, 3, cluster=None, peers=(known.peer(1), known.peer(2, address=known.address(0)))),
-            set(),
+            None,
             {1},
             id="never itself, though another unit still shows its address",
         ),
     ],
 )
-def test_partners(given: typing.Any, configured: set[int], expected: set[int]) -> None:
-    found = member.partners(given, frozenset(known.address(each) for each in configured))
+def test_partners(given: typing.Any, configured: set[int] | None, expected: set[int]) -> None:
+    before = machine.Configured()
+    if configured is not None:
+        before = machine.Configured(known.address(0), frozenset(known.address(each) for each in configured))
+    found = member.partners(given, before)
     assert found == {known.address(each) for each in expected}

@@ -33,7 +33,7 @@ from workload import cluster, datadir, snap
         ),
         (
             known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(3, 0, connected=())),
-            "No majority: 1 of 3 members reachable; start or restore the others",
+            "No majority: 1 of 3 members reachable; start the others, or see force-majority",
         ),
         (known.settled(3, 4, cluster=known.view(3)), "This unit is not yet a member of the cluster"),
         (known.settled(cluster=known.view(2)), "postgresql-machine-2 is not a member of the cluster"),
@@ -175,7 +175,7 @@ SERVES = "active"
         (
             known.settled(cluster=None, raft=known.raft_view(3, 0, connected=())),
             None,
-            ("blocked", "No majority: 1 of 3 members reachable; start or restore the others"),
+            ("blocked", "No majority: 1 of 3 members reachable; start the others, or see force-majority"),
         ),
         (
             known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(1, 0, connected=())),

@@ -250,7 +250,7 @@ def test_without_majority_the_status_says_so(deployed: Deployed) -> None:
             unit.machine.crash()
     on.elect(0)
     on.run(200)
-    text = "No majority: 1 of 3 members reachable; start or restore the others"
+    text = "No majority: 1 of 3 members reachable; start the others, or see force-majority"
     assert (stays.status.name, stays.message) == ("blocked", text)
     assert (on.status.name, on.status.message) == ("blocked", text)
 

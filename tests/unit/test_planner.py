@@ -103,7 +103,11 @@ def moved(count: int, connected: collections.abc.Collection[int] | None = None, 
         pytest.param(moved(3, raft=None), (), id="nobody tells of a majority"),
         pytest.param(moved(3, raft=known.raft_view(3, 1, {0, 2})), (Step.MOVE,), id="another one tells"),
         pytest.param(moved(1), (Step.MOVE,), id="a unit alone moves"),
-        pytest.param(moved(2, connected={1}, machine_has_raft_state=False), (Step.MOVE,), id="it has no place to lose"),
+        pytest.param(
+            moved(2, connected={1}, machine_has_raft_state=False),
+            (Step.CONFIGURE,),
+            id="one that has to join has not moved",
+        ),
         pytest.param(
             known.settled(published_address="10.0.0.99"), (Step.PUBLISH_ADDRESS, Step.CONFIGURE), id="address to tell"
         ),

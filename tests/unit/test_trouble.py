@@ -322,7 +322,7 @@ def test_a_new_address_that_nobody_could_let_in(deployed: Deployed) -> None:
     old = str(on.units[1].machine.address)
     on.move(1, "10.0.0.77")
     on.settle()
-    text = f"Address changed from {old} to 10.0.0.77; no majority without this unit: give it the old one back"
+    text = f"Address changed from {old} to 10.0.0.77; no majority without it: give it back, or see force-majority"
     assert status(on, 1) == ("blocked", text)
     assert on.units[1].machine.has_raft_state()
     on.move(1, old)
