@@ -179,7 +179,9 @@ class PostgresqlCharm(ops.CharmBase):
             case "force_majority_action":
                 import majority_action
 
-                majority_action.force_majority(event, known, self.workload, self.peers)
+                if majority_action.force_majority(event, known, self.workload, self.peers):
+                    # What it has told must be committed before anything else can fail. The observer brings an event.
+                    return
                 known = self._observe(event)
             case "get_refresh_status_action":
                 seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])

@@ -118,6 +118,8 @@ class Facts:
     bootstrap_unit: int | None = None
     consent: forced_majority.Consent | None = None
     """What this unit has told when it gave up a majority that was lost."""
+    formed_generation: int = 0
+    """The last forced majority that the application knows to have been formed."""
     passwords: configuration.Passwords | None = None
     passwords_recorded: bool = False
     """Whether the application has them, though this unit may not be able to read them yet."""
@@ -164,8 +166,8 @@ class Facts:
 
     @property
     def has_moved(self) -> bool:
-        """Whether this machine, which is a member, has another address than Patroni is configured with."""
-        return self.machine.has_raft_state and self.machine.configured_address not in (None, self.machine.address)
+        """Whether this machine has another address than Patroni is configured with."""
+        return self.machine.configured_address not in (None, self.machine.address)
 
     @property
     def peer_addresses(self) -> frozenset[str]:
@@ -185,9 +187,8 @@ class Facts:
     @property
     def agreement(self) -> forced_majority.Agreement:
         """What the units have told of forcing a new majority."""
-        return forced_majority.Agreement(
-            {self.number: self.consent, **{each.number: each.consent for each in self.peers}}
-        )
+        consents = {self.number: self.consent, **{each.number: each.consent for each in self.peers}}
+        return forced_majority.Agreement(consents, self.formed_generation)
 
     @property
     def numbers(self) -> frozenset[int]:

@@ -10,17 +10,23 @@ addresses that have all changed) nobody can change the membership any more, and 
 Invariants:
 - Nobody forms a new majority before every unit of the application has given up the old one: a unit that does not answer
   has to come back, or to be removed, first. So of the units no two primaries can come to be.
-- Where a member is lost, transactions may be, that were acknowledged: only an explicit acceptance goes on then.
-- A generation is formed once.
+- A unit that is in a majority gives nothing up: it tells that there is one, and who has given up joins it.
+- Where members are lost, acknowledged transactions may be: it goes on only where each of them was accepted to be lost.
+- A generation is formed once: all units remember that it was, and so does the application.
+- Only who was a member can form it, since only these are known to have given up what they could have formed.
 """
 
 import collections.abc
 import dataclasses
 import json
+import typing
 
 from workload import write_ahead_log
 
 KEY = "forced-majority"
+UNKNOWN = "unknown"
+"""Stands for lost members that nobody can name, since a former member does not know who there was."""
+MAXIMUM_GENERATION = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +37,14 @@ class Consent:
     """Counts the forced majorities, from 1."""
     node: str | None = None
     """Its Raft node in the old cluster; None where it was no member."""
-    members: frozenset[str] = frozenset()
-    """The old cluster's members, as far as it knew them."""
+    members: frozenset[str] | None = None
+    """The old cluster's members; None where Raft did not tell."""
     position: write_ahead_log.Position | None = None
     """Its last transaction; None where it has no data."""
-    accepts_loss: bool = False
-    """Whether the operator has accepted that transactions of lost members are lost."""
-    joined: bool = False
-    """Whether it belongs to the new majority: it has formed it, or joined it since."""
+    accepted: frozenset[str] = frozenset()
+    """Lost members without which the operator goes on."""
+    formed: bool = False
+    """Whether there is a majority now: the new one, or after all the old one."""
 
     def dump(self) -> str:
         """As it is kept in the databag."""
@@ -46,10 +52,10 @@ class Consent:
             {
                 "generation": self.generation,
                 "node": self.node,
-                "members": sorted(self.members),
+                "members": None if self.members is None else sorted(self.members),
                 "position": None if self.position is None else str(self.position),
-                "accepts-loss": self.accepts_loss,
-                "joined": self.joined,
+                "accepted": sorted(self.accepted),
+                "formed": self.formed,
             }
         )
 
@@ -58,17 +64,26 @@ class Consent:
         """From the databag; None for what is absent or cannot be read. Unknown keys are ignored."""
         try:
             found = json.loads(text or "null")
-            position = found["position"]
+            members, position = found["members"], found["position"]
             return cls(
-                int(found["generation"]),
+                parse_generation(found["generation"]),
                 None if found["node"] is None else str(found["node"]),
-                frozenset(str(each) for each in found["members"]),
+                None if members is None else frozenset(str(each) for each in members),
                 None if position is None else write_ahead_log.Position.parse(position),
-                found["accepts-loss"] is True,
-                found["joined"] is True,
+                frozenset(str(each) for each in found["accepted"]),
+                found["formed"] is True,
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
+
+
+def parse_generation(value: typing.Any) -> int:
+    """A generation as it is in a databag. Raises ValueError."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if type(value) is not int or not 1 <= value <= MAXIMUM_GENERATION:
+        raise ValueError(f"{value!r} is no generation")
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,47 +91,54 @@ class Agreement:
     """What the units have told, by number; None for one that has not told anything."""
 
     consents: collections.abc.Mapping[int, Consent | None]
+    recorded: int = 0
+    """The last generation that the application knows to have been formed."""
 
     @property
     def generation(self) -> int:
-        """The latest that any unit has told of; 0: none was ever forced."""
-        return max((each.generation for each in self.consents.values() if each is not None), default=0)
-
-    def has_given_up(self, number: int) -> bool:
-        """Whether that unit has given up what was before the latest generation."""
-        consent = self.consents.get(number)
-        return self.generation == 0 or (consent is not None and consent.generation == self.generation)
-
-    @property
-    def awaited(self) -> frozenset[int]:
-        """Units that have still to give up the old majority."""
-        return frozenset(number for number in self.consents if not self.has_given_up(number))
+        """The latest that anybody has told of; 0: none was ever forced."""
+        return max((each.generation for each in self.consents.values() if each is not None), default=self.recorded)
 
     @property
     def under_way(self) -> bool:
         """Whether a new majority is wanted that nobody has formed yet."""
-        return self.generation > 0 and not any(each.joined for each in self._current.values())
+        return self.generation > self.recorded and not any(each.formed for each in self._current.values())
+
+    @property
+    def is_formed(self) -> bool:
+        """Whether the latest generation has been formed."""
+        return self.generation > 0 and not self.under_way
+
+    @property
+    def awaited(self) -> frozenset[int]:
+        """Units that have still to give up the old majority."""
+        return frozenset(self.consents.keys() - self._current.keys()) if self.under_way else frozenset()
 
     @property
     def lost(self) -> frozenset[str]:
         """Members of the old cluster that are no unit any more; known once all units have given it up."""
-        if self.awaited:
+        if self.awaited or not self.under_way:
             return frozenset()
-        known = frozenset(node for each in self._current.values() for node in each.members)
-        return known - {each.node for each in self._current.values()}
+        former = [each for each in self._current.values() if each.node is not None]
+        known = frozenset(node for each in former for node in each.members or ())
+        unknown = {UNKNOWN} if any(each.members is None for each in former) else set()
+        return (known - {each.node for each in former}) | unknown
 
     @property
     def needs_acceptance(self) -> bool:
-        """Whether all have given up, but what the lost members had was not accepted to be lost."""
-        accepted = any(each.accepts_loss for each in self._current.values())
-        return self.under_way and not self.awaited and bool(self.lost) and not accepted
+        """Whether all have given up, but members are lost that were not accepted to be."""
+        return bool(self.lost - frozenset(node for each in self._current.values() for node in each.accepted))
 
     @property
     def founder(self) -> int | None:
         """The unit that has to form the new majority now: with the latest transaction, of equal ones the lowest."""
         if not self.under_way or self.awaited or self.needs_acceptance:
             return None
-        positions = {number: each.position for number, each in self._current.items() if each.position is not None}
+        positions = {
+            number: each.position
+            for number, each in self._current.items()
+            if each.position is not None and each.node is not None
+        }
         return max(positions, key=lambda number: (positions[number], -number), default=None)
 
     @property

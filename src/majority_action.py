@@ -12,6 +12,7 @@ import ops
 import facts
 import forced_majority
 import giving_up
+import membership
 import peers as peer_relation
 from workload import machine, raft, snap, write_ahead_log
 
@@ -22,25 +23,30 @@ LOOK_SECONDS = 2.0
 
 def force_majority(
     event: ops.ActionEvent, known: facts.Facts, workload: machine.Workload, peers: peer_relation.Peers
-) -> None:
-    """Let this unit give up the old majority, and so all others that are left; refuses while there is one."""
-    reason = _stands_against(known, workload)
-    if reason is not None:
-        event.fail(f"No new majority: {reason}")
-        return
-    accepts_loss = bool(event.params.get("accept-data-loss"))
-    agreement = known.agreement
+) -> bool:
+    """Let this unit give up the old majority, and so all others that are left; refuses while there is one.
+
+    Whether anything was done, which has to be committed.
+    """
+    agreement, consent = known.agreement, known.consent
     generation = agreement.generation if agreement.under_way else agreement.generation + 1
-    consent = known.consent
     if consent is None or consent.generation < generation:
+        reason = _stands_against(known, workload)
+        if reason is not None:
+            event.fail(f"No new majority: {reason}")
+            return False
         try:
-            consent = giving_up.give_up(workload, known, generation, accepts_loss=accepts_loss)
+            consent = giving_up.give_up(workload, known, generation)
         except (snap.SnapOperationError, write_ahead_log.WriteAheadLogError, OSError) as error:
             event.fail(f"No new majority: {error}; nothing was deleted")
-            return
-    consent = dataclasses.replace(consent, accepts_loss=consent.accepts_loss or accepts_loss)
+            return False
+    known = dataclasses.replace(known, consent=consent)
+    if event.params.get("accept-data-loss"):
+        consent = dataclasses.replace(consent, accepted=consent.accepted | _lost(known, consent))
+        known = dataclasses.replace(known, consent=consent)
     peers.publish(forced_majority.KEY, consent.dump())
-    event.set_results(_told(dataclasses.replace(known, consent=consent)))
+    event.set_results(_told(known))
+    return True
 
 
 def _stands_against(known: facts.Facts, workload: machine.Workload) -> str | None:
@@ -49,8 +55,6 @@ def _stands_against(known: facts.Facts, workload: machine.Workload) -> str | Non
         return "this unit cannot act now; see its status"
     if known.passwords is None or known.machine.address is None or known.cluster_id is None:
         return "the cluster has not been founded yet"
-    if known.agreement.under_way:
-        return None
     nodes = workload.raft(known.passwords.raft)
     own = known.machine.address
     answers = not known.machine.patroni_running or known.has_moved
@@ -70,6 +74,16 @@ def _there_is_one(known: facts.Facts, address: str) -> str:
         return "there is one; see the action get-cluster-status"
     unit = next(facts.unit_name(known.application, peer.number) for peer in known.peers if peer.address == address)
     return f"{unit} has one; if this unit has no part in it, mend the network between them"
+
+
+def _lost(known: facts.Facts, consent: forced_majority.Consent) -> frozenset[str]:
+    """The members that are lost as far as it can be told now: those that no unit claims."""
+    if not known.agreement.awaited:
+        return known.agreement.lost
+    if consent.members is None:
+        return frozenset({forced_majority.UNKNOWN})
+    told = {peer.consent.node for peer in known.peers if peer.consent is not None}
+    return consent.members - membership.claimed(known) - told - {consent.node}
 
 
 def _told(known: facts.Facts) -> dict[str, str]:

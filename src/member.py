@@ -2,7 +2,7 @@
 
 import config
 import facts
-from workload import configuration, machine
+from workload import configuration, machine, raft
 
 
 def settings(
@@ -32,16 +32,25 @@ def settings(
 def partners(known: facts.Facts, configured: machine.Configured) -> frozenset[str]:
     """Addresses of the members that Patroni's configuration must name as Raft partners.
 
-    Members that the cluster shows, and those that were configured before and still are units; a unit that is to join
-    without knowing any member takes all peers: with none at all it would found a cluster of its own. Only who founds,
-    or has founded and is still alone, has none: it would need a majority of partners that are no members yet.
+    Members that the cluster shows, and those that were configured before and still are units. As long as nobody shows
+    any they stay as they are: a member that forgets its partners would found a cluster of its own at its next start. A
+    unit that is to join takes all peers. Who founds, or has founded and is still alone, has none: it would need votes
+    of partners that are no members yet.
     """
-    if known.agreement.founder == known.number:
-        return frozenset()
     own = known.machine.address
+    if known.agreement.founder == known.number or _moves_alone(known):
+        return frozenset()
+    is_member = known.machine.has_raft_state and configured.address is not None
+    if is_member and (known.cluster is None or known.cluster.primary is None):
+        return configured.partners - {own}
     members = {member.address for member in known.cluster.members if member.address} if known.cluster else set()
     found = (members & known.peer_addresses) | (configured.partners & known.peer_addresses)
-    alone = known.machine.has_raft_state and configured.address is not None and not configured.partners
-    if not found and known.cluster_id is not None and known.member is None and not alone:
+    if not found and known.cluster_id is not None and not is_member:
         found = set(known.peer_addresses)
     return frozenset(found - {own})
+
+
+def _moves_alone(known: facts.Facts) -> bool:
+    """Whether the only member of the Raft cluster follows its new address: it founds it anew."""
+    old = known.machine.configured_address
+    return known.has_moved and known.raft is not None and known.raft.members == {raft.node_address(old or "")}

@@ -57,6 +57,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         cluster_id=peers.application_value("cluster-id"),
         bootstrap_unit=int(bootstrap) if bootstrap else None,
         consent=forced_majority.Consent.parse(peers.unit_value(forced_majority.KEY)),
+        formed_generation=peers.formed_generation(),
         passwords=peers.passwords(),
         passwords_recorded=peers.application_value("system-users-secret") is not None,
         config=parsed,
@@ -162,7 +163,7 @@ def _raft(known: facts.Facts, workload: machine.Workload, remembered: verified.V
     if known.passwords is None or known.machine.address is None or known.cluster_id is None:
         return None
     looks_after = known.leader and (remembered is None or not remembered.has_members(known))
-    if settled and not looks_after and not known.has_moved:
+    if settled and not looks_after and not known.has_moved and not known.agreement.under_way:
         return None
     asked = workload.raft(known.passwords.raft)
     own = asked.view(raft.node_address(known.machine.address)) if known.machine.patroni_running else None

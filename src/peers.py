@@ -6,7 +6,8 @@ unit databag: `address` (IPv4 of this unit, once it is installed), `cluster-id` 
 it has founded), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py), `forced-majority`
 (forced_majority.py); application databag: `bootstrap-unit`
 (number of the unit that founds the cluster), `cluster-id` (system identifier of the application's cluster),
-`system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py); secret labelled
+`system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py), `forced-majority` (the last
+generation that was formed, forced_majority.py); secret labelled
 `system-users`, owned by the application: `operator-password`, `replication-password`, `rewind-password`,
 `patroni-password`, `raft-password`.
 """
@@ -61,6 +62,13 @@ class Peers:
             if unit.app == self._model.app
         )
         return tuple(sorted(peers, key=lambda peer: peer.number))
+
+    def formed_generation(self) -> int:
+        """The last forced majority that was recorded to have been formed; 0: none."""
+        try:
+            return forced_majority.parse_generation(self.application_value(forced_majority.KEY))
+        except ValueError:
+            return 0
 
     def others_values(self, key: str) -> dict[int, str]:
         """What the other units have published under that key, by number."""

@@ -8,7 +8,7 @@ Invariants:
 - Where a new majority is forced, a unit starts nothing before all have given up the old one (forced_majority.py).
 - One unit at a time becomes a member: only while all members are healthy, lowest number first.
 - A unit that has been a member is started again whenever it does not run.
-- Raft's state is given up for a new address only where the other members have a majority, and can take the unit in.
+- Raft's state is given up for a new address only where a majority lets the member go, and can take the unit in.
 - A charm that is refused (refusal.py) changes nothing: it only keeps running what has run.
 - PostgreSQL's parameters are a charm's for the snap that it pins: while a refresh is in progress they change with the
   snap only.
@@ -38,19 +38,25 @@ STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, Step.CONFI
 def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
     """The steps that are due and allowed now, in order."""
     if known.leaving:
-        return (Step.LEAVE,) if known.machine.has_raft_state or known.machine.patroni_running else ()
+        return (Step.LEAVE,) if _has_to_leave(known.machine) else ()
     if known.refused is not None:
         return tuple(_restart(known))
     return tuple(_plan(known))
 
 
+def _has_to_leave(machine: facts.Machine) -> bool:
+    """Whether there is anything of a member here; passwords are, as long as Patroni is configured."""
+    return machine.has_raft_state or machine.patroni_running or machine.configured_address is not None
+
+
 def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     yield from _remember(known)
+    yield from _remember_majority(known)
     if known.leader and known.passwords is None and not known.passwords_recorded:
         yield Step.GENERATE_CREDENTIALS
     if known.leader and _claim_due(known):
         yield Step.CLAIM_BOOTSTRAP
-    if known.agreement.awaited & {known.number}:
+    if known.number in known.agreement.awaited and not _has_majority(known):
         yield Step.GIVE_UP_MAJORITY
         return
     if not known.ready or problems.prevent_installation(known):
@@ -85,6 +91,24 @@ def _remember(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     )
     if known.leader and history != refresh.history:
         yield Record(refresh_history.KEY, refresh_history.dump(history))
+
+
+def _has_majority(known: facts.Facts) -> bool:
+    return known.raft is not None and known.raft.has_quorum
+
+
+def _remember_majority(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
+    """That there is a majority again, told by whoever sees it: who has formed it may go."""
+    agreement, consent = known.agreement, known.consent
+    if known.number in agreement.awaited and _has_majority(known):
+        there_is_one = forced_majority.Consent(agreement.generation, formed=True)
+        yield Publish(forced_majority.KEY, there_is_one.dump())
+    founded = agreement.founder == known.number and known.is_primary
+    seen = agreement.is_formed and consent is not None and consent.generation == agreement.generation
+    if consent is not None and not consent.formed and (founded or seen):
+        yield Publish(forced_majority.KEY, dataclasses.replace(consent, formed=True).dump())
+    if known.leader and agreement.is_formed and known.formed_generation < agreement.generation:
+        yield Record(forced_majority.KEY, str(agreement.generation))
 
 
 def _claim_due(known: facts.Facts) -> bool:
@@ -124,7 +148,7 @@ def _run(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         if known.agreement.founder == known.number:
             yield from _start(known)
         return
-    if known.has_moved:
+    if known.has_moved and (known.machine.has_raft_state or not known.peers):
         if problems.prevent_move(known) is None:
             yield Step.MOVE
         return
@@ -198,9 +222,6 @@ def _look_after_cluster(known: facts.Facts) -> collections.abc.Iterator[AnyStep]
     change = membership.due(known)
     if change is not None:
         yield ChangeMembership(change)
-    if known.consent is not None and not known.consent.joined and known.machine.has_raft_state:
-        joined = dataclasses.replace(known.consent, joined=True)
-        yield Publish(forced_majority.KEY, joined.dump())
 
 
 def founded_cluster(known: facts.Facts) -> str | None:

@@ -54,14 +54,14 @@ def prevent_start(known: facts.Facts) -> str | None:
 def prevent_move(known: facts.Facts) -> str | None:
     """Why this unit cannot follow its new address.
 
-    Raft knows members by address: this one has to leave with the old and to join with the new, which the others decide
-    by majority. Without one it would lose its place and find no other.
+    Raft knows members by address: this one has to leave with the old and to join with the new, which takes a majority.
+    Without one it would lose its place and find no other.
     """
     old = known.machine.configured_address
-    if not known.has_moved or old is None or not known.peers:
+    if not known.has_moved or old is None or not known.machine.has_raft_state or not known.peers:
         return None
     view, own = known.raft, raft.node_address(old)
-    if view is not None and view.are_majority((view.connected | {view.node}) - {own}):
+    if view is not None and view.may_leave(own):
         return None
     new = known.machine.address
     return f"Address changed from {old} to {new}; no majority without it: give it back, or see force-majority"

@@ -12,7 +12,7 @@ import handover
 import planner
 import problems
 from snap_refresh import statuses as snap_statuses
-from workload import cluster
+from workload import cluster, datadir
 
 MAXIMUM_LENGTH = 120
 AGAIN = "; tried again at the next event"
@@ -111,6 +111,10 @@ def _joining(known: facts.Facts) -> Status:
         return Status(Level.WAITING, "Waiting for the cluster to be founded")
     view = known.cluster
     if view is None:
+        if known.machine.data.content is datadir.Content.CLUSTER:
+            return Status(
+                Level.WAITING, "Waiting for the cluster to answer; if it is lost for good, see force-majority"
+            )
         return Status(Level.WAITING, "Waiting for the cluster to answer")
     others = ", ".join(f"{member.name} ({member.state})" for member in view.unhealthy)
     return Status(Level.WAITING, f"Waiting to join: {others}" if others else "Waiting for its turn to join the cluster")

@@ -4,6 +4,7 @@ import collections.abc
 import contextlib
 import dataclasses
 import functools
+import json
 import logging
 import os
 import platform
@@ -182,6 +183,17 @@ class Workload:
     def forget_membership(self) -> None:
         """Remove Raft's state, after Patroni has stopped: with it a member that has left would add itself again."""
         files.remove(self.paths.raft_directory)
+
+    def forget_pause(self) -> None:
+        """Have Patroni, while it does not run, not begin with a pause that it remembers from before."""
+        path = self.paths.data_directory / "patroni.dynamic.json"
+        try:
+            content = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):
+            return
+        if isinstance(content, dict) and content.pop("pause", None) is not None:
+            owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
+            files.ensure_file(path, json.dumps(content), owner, 0o600)
 
     def forget_configuration(self) -> None:
         """Remove what holds passwords, and what systemd was told, after this unit has left for good."""

@@ -96,9 +96,10 @@ def _last_written(directory: pathlib.Path) -> tuple[pathlib.Path, Position, int]
         name = SEGMENT.fullmatch(segment.name)
         if len(header) < _HEADER.size or name is None:
             continue
-        _, _, _, address, _, _, size, _ = _HEADER.unpack(header)
+        magic, _, _, address, _, _, size, _ = _HEADER.unpack(header)
         timeline, high, low = (int(part, 16) for part in name.groups())
-        if address == (high << 32) + low * size:
+        # One that was made in advance is empty.
+        if magic and size and address == (high << 32) + low * size:
             return segment, Position(timeline, address), size
     return None
 

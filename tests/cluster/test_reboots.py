@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
+import application
 import pytest
 
 SERVICE = "snap.charmed-postgresql.patroni.service"
@@ -61,3 +62,27 @@ def test_all_machines_at_once(three, write, outage, measure, end):
         outage(False)
         three.settle(3)
         three.await_members()
+
+
+def test_a_unit_alone_reboots_while_another_one_cannot_join_yet(empty):
+    """Whoever is no member yet has no vote: the first unit needs none."""
+    empty.create(1)
+    empty.settle(1)
+    first, host = "pg/0", empty.addresses()["pg/0"]
+    empty.juju.cli("add-machine")
+    empty.until("a second machine", lambda: _is_started(empty, "1"))
+    second = empty.status().machines["1"].instance_id
+    empty.lab.shell(second, "systemd-run --unit=other python3 -m http.server 5432")
+    empty.juju.add_unit(empty.application, to="1")
+    empty.await_status("blocked", "Port 5432 is taken", "pg/1")
+    empty.until("the first unit has heard of it", lambda: empty.units()[first].juju_status.current == "idle")
+    empty.fault("reboot", empty.machine_number(first))
+    empty.until("the first unit serves again", lambda: empty.takes_writes(host))
+    empty.lab.shell(second, "systemctl stop other")
+    empty.settle(2)
+    empty.await_members()
+
+
+def _is_started(applied: application.Application, machine: str) -> bool:
+    found = applied.status().machines.get(machine)
+    return found is not None and found.juju_status.current == "started"

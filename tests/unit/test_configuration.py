@@ -239,11 +239,17 @@ def test_the_fake_merges_as_patroni_does() -> None:
         pytest.param(known.settled(0, 3), set(), {1, 2}, id="the members that the cluster shows"),
         pytest.param(known.settled(0, 3, cluster=None), {1}, {1}, id="those of before, while nobody answers"),
         pytest.param(known.settled(0, 3, cluster=None), None, {1, 2}, id="all, where none is known"),
-        pytest.param(known.settled(0, 3, cluster=None), {7}, {1, 2}, id="all, where those of before are no units"),
+        pytest.param(known.settled(0, 3, cluster=None), {7}, {7}, id="as before, while nobody shows any"),
         # With partners that are no members it would need their votes to start again.
         pytest.param(known.settled(0, 3, cluster=None), set(), set(), id="none, where it has founded and is alone"),
         pytest.param(known.settled(0, 3, cluster=known.view(1)), {7}, set(), id="none, where all others have left"),
         pytest.param(known.settled(0, 2, cluster=known.view(3)), {1, 2}, {1}, id="not one that is no unit any more"),
+        pytest.param(
+            known.settled(0, 3, machine_address="10.0.0.99", raft=known.raft_view(1)),
+            set(),
+            set(),
+            id="none, where the only member has another address",
+        ),
         pytest.param(known.new(0, 3), set(), set(), id="the founder has none"),
         pytest.param(known.settled(0, 1), set(), set(), id="a unit alone has none"),
         pytest.param(

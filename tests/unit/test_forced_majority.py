@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import typing
 
 import hypothesis
 import pytest
 from hypothesis import strategies
 
+import charm
 import forced_majority
 import majority_action
-from tests.fakes import juju, units, world
+import planner
+import steps
+from tests.fakes import juju, known, units, world
 from tests.unit.conftest import Deployed
 from workload import snap, write_ahead_log
 
@@ -108,8 +112,11 @@ def test_nobody_goes_on_before_each_unit_has_given_up(deployed: Deployed) -> Non
     on.vanish(2)
     on.run(60)
     assert one.message == f"New majority waits for units 1; {REMOVE}"
-    # That one is not lost after all.
+    # That one is not lost after all; the other one is, which was not known when loss was accepted.
     on.reboot(1)
+    on.run(120)
+    assert one.message.startswith("Members lost: 1;")
+    force(two, **{"accept-data-loss": True})
     on.settle()
     is_well(on, 2, before)
 
@@ -122,6 +129,8 @@ def test_it_can_be_asked_twice_and_on_each_unit(deployed: Deployed) -> None:
     assert force(on.units[0])["generation"] == "1"
     assert force(on.units[0])["generation"] == "1"
     on.reboot(1)
+    assert force(on.units[1])["generation"] == "1"
+    on.run(60)
     assert force(on.units[1], **{"accept-data-loss": True})["generation"] == "1"
     on.settle()
     is_well(on, 2, 0)
@@ -161,7 +170,8 @@ def test_it_is_over_once_it_is_over(deployed: Deployed) -> None:
     is_well(on, 2, before)
     bags = on.databags["database-peers"].values()
     told = [forced_majority.Consent.parse(bag.get(forced_majority.KEY)) for bag in bags]
-    assert [(each.generation, each.joined) for each in told if each] == [(1, True), (1, True)]
+    assert [each for each in told if each] == []
+    assert on.application_databags["database-peers"][forced_majority.KEY] == "1"
 
 
 def test_a_unit_that_is_added_meanwhile(deployed: Deployed) -> None:
@@ -173,6 +183,119 @@ def test_a_unit_that_is_added_meanwhile(deployed: Deployed) -> None:
     force(left, **{"accept-data-loss": True})
     on.settle()
     is_well(on, 2, 0)
+
+
+def test_a_unit_that_has_not_joined_yet_does_not_form_another_one(deployed: Deployed) -> None:
+    # It has only what was there before: what was written since would be lost without a question.
+    on = deployed(5)
+    for number in (2, 3, 4):
+        on.vanish(number)
+    on.run(60)
+    one, two = on.units.values()
+    force(one, **{"accept-data-loss": True})
+    on.run(2)
+    two.machine.free["data"] = 0
+    on.run(120)
+    assert on.primary is one, on.summary()
+    assert two.machine.patroni is None
+    before = acknowledged(on)
+    on.vanish(one.number)
+    two.machine.free["data"] = one.machine.free["data"]
+    on.run(300)
+    assert on.world.processes() == []
+    assert (two.status.name, two.message) == (
+        "waiting",
+        "Waiting for the cluster to answer; if it is lost for good, see force-majority",
+    )
+    # As the operator may decide to go on with what is left.
+    assert force(two)["generation"] == "2"
+    on.run(60)
+    assert two.message.startswith("Members lost: ")
+    force(two, **{"accept-data-loss": True})
+    on.settle()
+    is_well(on, 1, 0)
+    assert before > 0
+
+
+@pytest.mark.parametrize("leader", [False, True])
+def test_whoever_sees_that_it_was_formed_remembers_it(leader: bool) -> None:
+    peers = (known.peer(0, consent=consent(0, formed=True)), known.peer(2, consent=consent(2)))
+    plan = planner.plan(known.settled(1, peers=peers, consent=consent(1), leader=leader))
+    assert steps.Publish(forced_majority.KEY, consent(1, formed=True).dump()) in plan
+    assert (steps.Record(forced_majority.KEY, "1") in plan) is leader
+
+
+def test_what_is_told_is_committed_before_anything_else_can_fail(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(2)
+    on.vanish(on.primary.number)
+    on.run(60)
+    (left,) = on.units.values()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("something else")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(charm.PostgresqlCharm, "_reconcile", fail)
+        force(left)
+    assert forced_majority.KEY in on.databags["database-peers"][left.number]
+
+
+def test_a_majority_gives_nothing_up(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One unit alone sees none: it is cut off from the others, not from Juju.
+    on = deployed(3)
+    cut_off = next(unit for unit in on.units.values() if unit is not on.primary)
+    before, stops = acknowledged(on), {unit: unit.machine.stops for unit in on.units.values()}
+    with monkeypatch.context() as patched:
+        patched.setattr(majority_action, "_stands_against", lambda *_: None)
+        assert force(cut_off)["generation"] == "1"
+    on.settle()
+    is_well(on, 3, before)
+    assert [unit.machine.stops - stops[unit] for unit in on.units.values() if unit is not cut_off] == [0, 0]
+    assert on.world.promotions == []
+
+
+def test_a_unit_with_kept_storage_that_is_added_long_after(deployed: Deployed, tmp_path: pathlib.Path) -> None:
+    on = deployed(2)
+    on.vanish(on.primary.number)
+    on.run(60)
+    (left,) = on.units.values()
+    force(left, **{"accept-data-loss": True})
+    on.add_unit()
+    on.settle()
+    going = next(unit for unit in on.units.values() if unit is not on.primary)
+    on.remove_unit(going.number)
+    on.settle()
+    kept = going.machine.take_storage(tmp_path / "kept")
+    on.add_unit(storage=kept)
+    on.settle()
+    is_well(on, 2, 0)
+
+
+def test_what_was_paused_serves_again(deployed: Deployed) -> None:
+    on = deployed(2)
+    on.vanish(on.primary.number)
+    on.run(60)
+    (left,) = on.units.values()
+    remembered = left.machine.paths.data_directory / "patroni.dynamic.json"
+    remembered.write_text(json.dumps({"pause": True, "ttl": 20}))
+    force(left, **{"accept-data-loss": True})
+    assert json.loads(remembered.read_text()) == {"ttl": 20}
+    assert remembered.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_has_given_up_and_leaves_keeps_no_passwords(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.vanish(2)
+    on.units[1].machine.crash()
+    on.run(60)
+    going = on.units[0]
+    force(going)
+    assert going.machine.paths.patroni_configuration.exists()
+    on.remove_unit(0)
+    on.run(120)
+    assert not going.machine.paths.patroni_configuration.exists()
 
 
 # Addresses that have changed
@@ -264,6 +387,9 @@ def consent(number: int, **changes: typing.Any) -> forced_majority.Consent:
     return forced_majority.Consent(**({**given, "position": position(number)} | changes))
 
 
+LOST = frozenset({"node-2"})
+
+
 @pytest.mark.parametrize(
     ("consents", "expected"),
     [
@@ -275,14 +401,21 @@ def consent(number: int, **changes: typing.Any) -> forced_majority.Consent:
         pytest.param({n: consent(n, position=position(7)) for n in range(3)}, 0, id="of equal ones the lowest"),
         pytest.param({0: consent(0, position=position(1, 2)), 1: consent(1), 2: consent(2)}, 0, id="a later timeline"),
         pytest.param({0: consent(0), 1: consent(1)}, None, id="a member is lost"),
-        pytest.param({0: consent(0), 1: consent(1, accepts_loss=True)}, 1, id="its data are lost"),
-        pytest.param({0: consent(0, joined=True), 1: consent(1), 2: consent(2)}, None, id="it has been formed"),
+        pytest.param({0: consent(0), 1: consent(1, accepted=LOST)}, 1, id="its data are lost"),
+        pytest.param({0: consent(0, accepted=LOST)}, None, id="another one is lost than was accepted"),
+        pytest.param({n: consent(n, members=None) for n in range(3)}, None, id="nobody knows who is lost"),
+        pytest.param(
+            {n: consent(n, members=None, accepted=frozenset({forced_majority.UNKNOWN})) for n in range(2)},
+            1,
+            id="whoever is lost",
+        ),
+        pytest.param({0: consent(0, formed=True), 1: consent(1), 2: consent(2)}, None, id="it has been formed"),
         pytest.param({n: consent(n, position=None) for n in range(3)}, None, id="nobody has data"),
         pytest.param({0: consent(0), 1: consent(1), 2: consent(2, position=None)}, 1, id="one without data"),
         pytest.param(
-            {0: consent(0), 1: consent(1), 2: consent(2), 3: consent(3, node=None, members=frozenset(), position=None)},
+            {0: consent(0), 1: consent(1), 2: consent(2), 3: consent(3, node=None, members=None)},
             2,
-            id="one that was no member",
+            id="one that was no member, whatever it has",
         ),
     ],
 )
@@ -294,9 +427,9 @@ _consents = strategies.builds(
     forced_majority.Consent,
     strategies.integers(1, 3),
     strategies.none() | strategies.sampled_from(["node-0", "node-1", "node-2"]),
-    strategies.frozensets(strategies.sampled_from(["node-0", "node-1", "node-2"])),
+    strategies.none() | strategies.frozensets(strategies.sampled_from(["node-0", "node-1", "node-2"])),
     strategies.none() | strategies.builds(position, strategies.integers(0, 2**64 - 1), strategies.integers(1, 2**31)),
-    strategies.booleans(),
+    strategies.frozensets(strategies.sampled_from(["node-0", "node-1", "node-2", forced_majority.UNKNOWN])),
     strategies.booleans(),
 )
 
@@ -308,20 +441,30 @@ def test_a_consent_survives_the_databag(given: forced_majority.Consent) -> None:
     assert forced_majority.Consent.parse(json.dumps({**json.loads(text), "later": 1})) == given
 
 
-@hypothesis.given(strategies.dictionaries(strategies.integers(0, 4), strategies.none() | _consents))
-def test_only_with_all_and_only_once(consents: dict[int, forced_majority.Consent | None]) -> None:
-    agreement = forced_majority.Agreement(consents)
+@hypothesis.given(
+    strategies.dictionaries(strategies.integers(0, 4), strategies.none() | _consents), strategies.integers(0, 3)
+)
+def test_only_with_all_and_only_once(consents: dict[int, forced_majority.Consent | None], recorded: int) -> None:
+    agreement = forced_majority.Agreement(consents, recorded)
     if agreement.founder is not None:
         found = [each for each in consents.values() if each is not None]
         assert len(found) == len(consents)
         assert {each.generation for each in found} == {agreement.generation}
-        assert not any(each.joined for each in found)
+        assert agreement.generation > recorded
+        assert not any(each.formed for each in found)
         best = consents[agreement.founder]
         assert best is not None
-        assert best.position == max(each.position for each in found if each.position is not None)
-        assert any(each.accepts_loss for each in found) or not agreement.lost
+        assert best.node is not None
+        assert best.position == max(each.position for each in found if each.position is not None and each.node)
+        assert agreement.lost <= {node for each in found for node in each.accepted}
 
 
-@pytest.mark.parametrize("text", [None, "", "null", "[]", "{", "7", '{"generation": 1}', '{"generation": "x"}'])
+GARBAGE = [
+    consent(0).dump().replace('"generation": 1', f'"generation": {generation}')
+    for generation in ("0", "-1", "true", "1e400", "1.5", "Infinity", '"x"', "null", "1000001")
+]
+
+
+@pytest.mark.parametrize("text", [None, "", "null", "[]", "{", "7", '{"generation": 1}', "[" * 100_000, *GARBAGE])
 def test_what_cannot_be_read_is_no_consent(text: str | None) -> None:
     assert forced_majority.Consent.parse(text) is None

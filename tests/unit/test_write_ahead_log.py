@@ -110,7 +110,8 @@ def test_files_that_are_no_log_and_segments_for_later_use_do_not_count(
     try:
         for name in ("0000000100000000000000F0", "0000000100000001000000FF"):
             shutil.copy(min(copy.glob("[0-9A-F]" * 24)), copy / name)
-        (copy / "0000000100000001000000FE").write_bytes(bytes(SEGMENT_BYTES))
+        for name in ("0000000100000001000000FE", "0000000100000000000000EF"):
+            (copy / name).write_bytes(bytes(SEGMENT_BYTES))
         (copy / "0000000100000001000000FD").touch()
         (copy / "00000009.history").write_text("1\t0/0\tno reason\n")
         (copy / "000000090000000100000001.partial").touch()
