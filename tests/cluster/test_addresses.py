@@ -45,6 +45,30 @@ def test_the_primary_moves(three, write, measure):
         assert writing.gap(begun) < LONGEST_GAP
 
 
+def test_one_of_two_moves(empty, write):
+    """Raft's connections are made by whoever has the greater address: that one keeps its majority, and follows."""
+    empty.create(2)
+    empty.settle(2)
+    addresses = empty.addresses()
+    [lower, higher] = sorted(addresses, key=lambda unit: f"{addresses[unit]}:2222")
+    with write(empty) as writing:
+        writing.stop()
+        empty.lab.readdress(empty.hostname(higher))
+        empty.until(f"Juju knows {higher}'s new address", lambda: empty.addresses()[higher] != addresses[higher])
+        empty.settle(2)
+        empty.await_members()
+        writing.move(higher)
+        writing.stop()
+        addresses = empty.addresses()
+        [lower, _] = sorted(addresses, key=lambda unit: f"{addresses[unit]}:2222")
+        empty.lab.readdress(empty.hostname(lower))
+        empty.await_status("blocked", "see force-majority", lower)
+        empty.action(lower, "force-majority")
+        empty.settle(2)
+        empty.await_members()
+        writing.move(lower)
+
+
 def test_two_move_one_after_the_other_and_one_gets_what_the_other_had(three, write):
     primary = three.primary()
     first, second = [unit for unit in three.units() if unit != primary]

@@ -20,7 +20,8 @@ class Nodes:
     def __init__(self, lets_go: bool, has_gone: bool):
         self.asked: list[tuple[str, ...]] = []
         self._lets_go = lets_go
-        self._view = known.raft_view(1, 1) if has_gone else known.raft_view(2, 1)
+        members = {known.node(1)} if has_gone else {known.node(0), known.node(1)}
+        self._view = raft.RaftView(known.node(1), known.node(1), True, frozenset(), frozenset(members))
 
     def raft(self, password: str) -> Nodes:
         assert password == known.PASSWORDS.raft
