@@ -56,7 +56,7 @@ def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         yield Step.GENERATE_CREDENTIALS
     if known.leader and _claim_due(known):
         yield Step.CLAIM_BOOTSTRAP
-    if known.number in known.agreement.awaited and not _has_majority(known):
+    if _gives_up(known):
         yield Step.GIVE_UP_MAJORITY
         return
     if not known.ready or problems.prevent_installation(known):
@@ -93,14 +93,19 @@ def _remember(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         yield Record(refresh_history.KEY, refresh_history.dump(history))
 
 
-def _has_majority(known: facts.Facts) -> bool:
-    return known.raft is not None and known.raft.has_quorum
+def _gives_up(known: facts.Facts) -> bool:
+    """Whether this unit has to give up the old majority, of which there is nothing to be seen."""
+    if known.number not in known.agreement.awaited or known.passwords is None:
+        return False
+    if known.raft is not None:
+        return not known.raft.has_quorum
+    return known.cluster is None or known.cluster.primary is None
 
 
 def _remember_majority(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     """That there is a majority again, told by whoever sees it: who has formed it may go."""
     agreement, consent = known.agreement, known.consent
-    if known.number in agreement.awaited and _has_majority(known):
+    if known.number in agreement.awaited and known.raft is not None and known.raft.has_quorum:
         there_is_one = forced_majority.Consent(agreement.generation, formed=True)
         yield Publish(forced_majority.KEY, there_is_one.dump())
     founded = agreement.founder == known.number and known.is_primary

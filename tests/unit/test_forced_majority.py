@@ -225,6 +225,26 @@ def test_whoever_sees_that_it_was_formed_remembers_it(leader: bool) -> None:
     assert (steps.Record(forced_majority.KEY, "1") in plan) is leader
 
 
+ASKED = (known.peer(0, consent=forced_majority.Consent(1)), known.peer(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "gives_up"),
+    [
+        pytest.param({"raft": known.raft_view(3, 1, set())}, True, id="Raft has no majority"),
+        pytest.param({}, False, id="Raft has one"),
+        pytest.param({"raft": None}, False, id="Raft does not answer, there is a primary"),
+        pytest.param({"raft": None, "cluster": known.view(3, None)}, True, id="nobody knows of a primary"),
+        pytest.param({"raft": None, "cluster": None, "machine_patroni_running": False}, True, id="nobody answers"),
+        pytest.param({"raft": None, "cluster": None, "passwords": None}, False, id="Raft could not be asked"),
+        pytest.param({"raft": known.raft_view(3, 1, set()), "formed_generation": 1}, False, id="it was formed before"),
+    ],
+)
+def test_what_makes_a_unit_give_up(changes: dict[str, typing.Any], gives_up: bool) -> None:
+    plan = planner.plan(known.settled(1, peers=ASKED, **changes))
+    assert (steps.Step.GIVE_UP_MAJORITY in plan) is gives_up
+
+
 def test_what_is_told_is_committed_before_anything_else_can_fail(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
