@@ -1,6 +1,7 @@
 """Carries steps out. The only place that changes anything; what fails is told, and tried again at the next event."""
 
 import collections.abc
+import json
 import logging
 
 import facts
@@ -15,7 +16,7 @@ import planner
 import switchover
 from snap_refresh import execution as snap_execution
 from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
-from workload import configuration, machine, patroni, raft, scram, service, snap, sql, write_ahead_log
+from workload import configuration, machine, patroni, scram, service, snap, sql, write_ahead_log
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,6 @@ class Executor:
                 sql.SqlError,
                 switchover.HandOverError,
                 service.ServiceError,
-                raft.RaftError,
                 write_ahead_log.WriteAheadLogError,
                 OSError,
             ) as error:
@@ -134,26 +134,13 @@ class Executor:
 
     def _move(self) -> None:
         """Follow a new address: Raft knows nodes by address, so this one leaves with the old and joins with the new."""
-        self._leave_with_own_vote()
+        former = [*self._known.former_addresses, self._known.machine.configured_address]
+        self._peers.publish(peer_relation.FORMER_KEY, json.dumps(former[-peer_relation.FORMER_MAXIMUM :]))
         self._workload.snap.stop()
         self._workload.forget_membership()
         self._workload.prepare_directories()
         self._workload.configure(self._settings())
         self._workload.snap.start()
-
-    def _leave_with_own_vote(self) -> None:
-        """Where the others need this member's vote to let it go, it leaves before it stops. Raises RaftError."""
-        known, view = self._known, self._known.raft
-        own = raft.node_address(known.machine.configured_address or "")
-        others = sorted(((view.connected | {view.node}) - {own}) if view is not None else ())
-        if view is None or known.passwords is None or not others or view.are_majority(frozenset(others)):
-            return
-        nodes = self._workload.raft(known.passwords.raft)
-        if view.leader == own:
-            nodes.transfer_leadership(raft.node_address(known.machine.address or ""), others[0])
-            raise raft.RaftError("another member has to lead Raft first")
-        if not any(nodes.remove(via, own) or not _has_member(nodes.view(via), own) for via in others):
-            raise raft.RaftError("the other members did not let this one go")
 
     def _give_up_majority(self) -> None:
         consent = giving_up.give_up(self._workload, self._known, self._known.agreement.generation)
@@ -198,7 +185,3 @@ class Executor:
         else:
             done = nodes.remove(known.raft.node, change.node)
         logger.info("Raft: %s: %s", change, "done" if done else "not done")
-
-
-def _has_member(view: raft.RaftView | None, node: str) -> bool:
-    return view is None or node in view.members

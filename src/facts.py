@@ -120,6 +120,8 @@ class Facts:
     """What this unit has told when it gave up a majority that was lost."""
     formed_generation: int = 0
     """The last forced majority that the application knows to have been formed."""
+    former_addresses: tuple[str, ...] = ()
+    """Under which this unit was a member before."""
     passwords: configuration.Passwords | None = None
     passwords_recorded: bool = False
     """Whether the application has them, though this unit may not be able to read them yet."""

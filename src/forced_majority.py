@@ -35,8 +35,8 @@ class Consent:
 
     generation: int
     """Counts the forced majorities, from 1."""
-    node: str | None = None
-    """Its Raft node in the old cluster; None where it was no member."""
+    nodes: frozenset[str] = frozenset()
+    """Its Raft node in the old cluster, and those that it was before it moved; none where it was no member."""
     members: frozenset[str] | None = None
     """The old cluster's members; None where Raft did not tell."""
     position: write_ahead_log.Position | None = None
@@ -51,7 +51,7 @@ class Consent:
         return json.dumps(
             {
                 "generation": self.generation,
-                "node": self.node,
+                "nodes": sorted(self.nodes),
                 "members": None if self.members is None else sorted(self.members),
                 "position": None if self.position is None else str(self.position),
                 "accepted": sorted(self.accepted),
@@ -67,7 +67,7 @@ class Consent:
             members, position = found["members"], found["position"]
             return cls(
                 parse_generation(found["generation"]),
-                None if found["node"] is None else str(found["node"]),
+                frozenset(str(each) for each in found["nodes"]),
                 None if members is None else frozenset(str(each) for each in members),
                 None if position is None else write_ahead_log.Position.parse(position),
                 frozenset(str(each) for each in found["accepted"]),
@@ -119,10 +119,10 @@ class Agreement:
         """Members of the old cluster that are no unit any more; known once all units have given it up."""
         if self.awaited or not self.under_way:
             return frozenset()
-        former = [each for each in self._current.values() if each.node is not None]
+        former = [each for each in self._current.values() if each.nodes]
         known = frozenset(node for each in former for node in each.members or ())
         unknown = {UNKNOWN} if any(each.members is None for each in former) else set()
-        return (known - {each.node for each in former}) | unknown
+        return (known - frozenset(node for each in former for node in each.nodes)) | unknown
 
     @property
     def needs_acceptance(self) -> bool:
@@ -135,9 +135,7 @@ class Agreement:
         if not self.under_way or self.awaited or self.needs_acceptance:
             return None
         positions = {
-            number: each.position
-            for number, each in self._current.items()
-            if each.position is not None and each.node is not None
+            number: each.position for number, each in self._current.items() if each.position is not None and each.nodes
         }
         return max(positions, key=lambda number: (positions[number], -number), default=None)
 

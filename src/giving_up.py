@@ -26,12 +26,12 @@ def give_up(workload: machine.Workload, known: facts.Facts, generation: int) -> 
         workload.snap.stop(disable=True)
         position = workload.last_record()
         workload.forget_pause()
-    address = workload.configured().address
+    addresses = {*known.former_addresses, workload.configured().address} - {None}
     was_member = known.machine.has_raft_state or position is not None
     workload.forget_membership()
     return forced_majority.Consent(
         generation,
-        node=raft.node_address(address) if address and was_member else None,
+        nodes=frozenset(raft.node_address(each) for each in addresses) if was_member else frozenset(),
         members=members,
         position=position,
     )

@@ -14,6 +14,7 @@ import forced_majority
 import giving_up
 import membership
 import peers as peer_relation
+import problems
 from workload import machine, raft, snap, write_ahead_log
 
 LOOKS = 3
@@ -55,6 +56,9 @@ def _stands_against(known: facts.Facts, workload: machine.Workload) -> str | Non
         return "this unit cannot act now; see its status"
     if known.passwords is None or known.machine.address is None or known.cluster_id is None:
         return "the cluster has not been founded yet"
+    if problems.prevent_move(known) is not None:
+        # Raft may still be connected under the old address, and nobody could let this unit in under the new one.
+        return None
     nodes = workload.raft(known.passwords.raft)
     own = known.machine.address
     answers = not known.machine.patroni_running or known.has_moved
@@ -82,8 +86,8 @@ def _lost(known: facts.Facts, consent: forced_majority.Consent) -> frozenset[str
         return known.agreement.lost
     if consent.members is None:
         return frozenset({forced_majority.UNKNOWN})
-    told = {peer.consent.node for peer in known.peers if peer.consent is not None}
-    return consent.members - membership.claimed(known) - told - {consent.node}
+    told = frozenset(node for peer in known.peers if peer.consent is not None for node in peer.consent.nodes)
+    return consent.members - membership.claimed(known) - told - consent.nodes
 
 
 def _told(known: facts.Facts) -> dict[str, str]:

@@ -58,6 +58,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         bootstrap_unit=int(bootstrap) if bootstrap else None,
         consent=forced_majority.Consent.parse(peers.unit_value(forced_majority.KEY)),
         formed_generation=peers.formed_generation(),
+        former_addresses=peers.former_addresses(),
         passwords=peers.passwords(),
         passwords_recorded=peers.application_value("system-users-secret") is not None,
         config=parsed,

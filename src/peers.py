@@ -4,15 +4,15 @@ Formats, kept for all later versions; unknown keys are ignored:
 
 unit databag: `address` (IPv4 of this unit, once it is installed), `cluster-id` (system identifier of the cluster that
 it has founded), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py), `forced-majority`
-(forced_majority.py); application databag: `bootstrap-unit`
-(number of the unit that founds the cluster), `cluster-id` (system identifier of the application's cluster),
-`system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py), `forced-majority` (the last
-generation that was formed, forced_majority.py); secret labelled
-`system-users`, owned by the application: `operator-password`, `replication-password`, `rewind-password`,
-`patroni-password`, `raft-password`.
+(forced_majority.py), `former-addresses` (JSON list: those under which it was a member before); application databag:
+`bootstrap-unit` (number of the unit that founds the cluster), `cluster-id` (system identifier of the application's
+cluster), `system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py), `forced-majority` (the last
+generation that was formed, forced_majority.py); secret labelled `system-users`, owned by the application:
+`operator-password`, `replication-password`, `rewind-password`, `patroni-password`, `raft-password`.
 """
 
 import functools
+import json
 import logging
 import secrets
 import string
@@ -26,6 +26,8 @@ from workload import configuration
 logger = logging.getLogger(__name__)
 
 RELATION = "database-peers"
+FORMER_KEY = "former-addresses"
+FORMER_MAXIMUM = 10
 SECRET_LABEL = "system-users"  # noqa: S105  a label
 PASSWORD_LENGTH = 32
 # Letters and digits only: passwords go through URLs, YAML and shells of other people's tools.
@@ -69,6 +71,13 @@ class Peers:
             return forced_majority.parse_generation(self.application_value(forced_majority.KEY))
         except ValueError:
             return 0
+
+    def former_addresses(self) -> tuple[str, ...]:
+        """Addresses that this unit has had as a member; none where they cannot be read."""
+        try:
+            return tuple(str(each) for each in json.loads(self.unit_value(FORMER_KEY) or "[]"))
+        except (ValueError, TypeError, RecursionError):
+            return ()
 
     def others_values(self, key: str) -> dict[int, str]:
         """What the other units have published under that key, by number."""

@@ -8,7 +8,7 @@ Invariants:
 - Where a new majority is forced, a unit starts nothing before all have given up the old one (forced_majority.py).
 - One unit at a time becomes a member: only while all members are healthy, lowest number first.
 - A unit that has been a member is started again whenever it does not run.
-- Raft's state is given up for a new address only where a majority lets the member go, and can take the unit in.
+- Raft's state is given up for a new address only where the other members have a majority, and can take the unit in.
 - A charm that is refused (refusal.py) changes nothing: it only keeps running what has run.
 - PostgreSQL's parameters are a charm's for the snap that it pins: while a refresh is in progress they change with the
   snap only.

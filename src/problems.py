@@ -54,8 +54,8 @@ def prevent_start(known: facts.Facts) -> str | None:
 def prevent_move(known: facts.Facts) -> str | None:
     """Why this unit cannot follow its new address.
 
-    Raft knows members by address: this one has to leave with the old and to join with the new, which takes a majority.
-    Without one it would lose its place and find no other.
+    Raft knows members by address: this one has to leave with the old and to join with the new, which the others decide
+    by majority. Without one it would lose its place and find no other.
     """
     old = known.machine.configured_address
     if not known.has_moved or old is None or not known.machine.has_raft_state or not known.peers:

@@ -21,10 +21,6 @@ _PARTNER_KEY = "partner_node_status_server_"
 _CONNECTED = 2
 
 
-class RaftError(Exception):
-    """Raft's members did not do what they were asked for."""
-
-
 @dataclasses.dataclass(frozen=True)
 class RaftView:
     """What one node told of the Raft cluster."""
@@ -42,12 +38,8 @@ class RaftView:
         return len(nodes & self.members) > len(self.members) // 2
 
     def may_leave(self, node: str) -> bool:
-        """Whether the others can let this member go: by their own majority, or with the help of its vote.
-
-        A member that is alone needs nobody.
-        """
-        seen = self.connected | {self.node}
-        return self.members == {node} or self.are_majority(seen - {node}) or (self.has_quorum and node in seen)
+        """Whether the others can let this member go, by a majority of their own; one that is alone needs nobody."""
+        return self.members == {node} or self.are_majority((self.connected | {self.node}) - {node})
 
     @classmethod
     def parse(cls, status: collections.abc.Mapping[str, typing.Any]) -> "RaftView":

@@ -27,7 +27,7 @@ def test_two_of_three_machines_are_lost_for_good(empty, write):
         empty.until("the unit is back", lambda: _is_idle(empty, left))
         host = empty.addresses()[left]
         assert empty.patroni([host]) == {"members": []}
-        assert empty.message(left)[0] == "blocked"
+        empty.await_status("blocked", "Members lost: 2", left)
         assert empty.action(left, "force-majority", **{"accept-data-loss": "true"})["generation"] == "1"
         assert empty.settle(1) == [left]
         writing.move(left)

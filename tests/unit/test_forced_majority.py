@@ -403,7 +403,7 @@ def position(byte: int, timeline: int = 1) -> write_ahead_log.Position:
 
 def consent(number: int, **changes: typing.Any) -> forced_majority.Consent:
     members = frozenset(f"node-{each}" for each in range(3))
-    given: dict[str, typing.Any] = {"generation": 1, "node": f"node-{number}", "members": members}
+    given: dict[str, typing.Any] = {"generation": 1, "nodes": frozenset({f"node-{number}"}), "members": members}
     return forced_majority.Consent(**({**given, "position": position(number)} | changes))
 
 
@@ -421,6 +421,11 @@ LOST = frozenset({"node-2"})
         pytest.param({n: consent(n, position=position(7)) for n in range(3)}, 0, id="of equal ones the lowest"),
         pytest.param({0: consent(0, position=position(1, 2)), 1: consent(1), 2: consent(2)}, 0, id="a later timeline"),
         pytest.param({0: consent(0), 1: consent(1)}, None, id="a member is lost"),
+        pytest.param(
+            {0: consent(0), 1: consent(1, nodes=frozenset({"node-1", "node-2"}))},
+            1,
+            id="a member that was another one before",
+        ),
         pytest.param({0: consent(0), 1: consent(1, accepted=LOST)}, 1, id="its data are lost"),
         pytest.param({0: consent(0, accepted=LOST)}, None, id="another one is lost than was accepted"),
         pytest.param({n: consent(n, members=None) for n in range(3)}, None, id="nobody knows who is lost"),
@@ -433,7 +438,7 @@ LOST = frozenset({"node-2"})
         pytest.param({n: consent(n, position=None) for n in range(3)}, None, id="nobody has data"),
         pytest.param({0: consent(0), 1: consent(1), 2: consent(2, position=None)}, 1, id="one without data"),
         pytest.param(
-            {0: consent(0), 1: consent(1), 2: consent(2), 3: consent(3, node=None, members=None)},
+            {0: consent(0), 1: consent(1), 2: consent(2), 3: consent(3, nodes=frozenset(), members=None)},
             2,
             id="one that was no member, whatever it has",
         ),
@@ -446,7 +451,7 @@ def test_founder(consents: dict[int, forced_majority.Consent | None], expected: 
 _consents = strategies.builds(
     forced_majority.Consent,
     strategies.integers(1, 3),
-    strategies.none() | strategies.sampled_from(["node-0", "node-1", "node-2"]),
+    strategies.frozensets(strategies.sampled_from(["node-0", "node-1", "node-2"])),
     strategies.none() | strategies.frozensets(strategies.sampled_from(["node-0", "node-1", "node-2"])),
     strategies.none() | strategies.builds(position, strategies.integers(0, 2**64 - 1), strategies.integers(1, 2**31)),
     strategies.frozensets(strategies.sampled_from(["node-0", "node-1", "node-2", forced_majority.UNKNOWN])),
@@ -474,8 +479,8 @@ def test_only_with_all_and_only_once(consents: dict[int, forced_majority.Consent
         assert not any(each.formed for each in found)
         best = consents[agreement.founder]
         assert best is not None
-        assert best.node is not None
-        assert best.position == max(each.position for each in found if each.position is not None and each.node)
+        assert best.nodes
+        assert best.position == max(each.position for each in found if each.position is not None and each.nodes)
         assert agreement.lost <= {node for each in found for node in each.accepted}
 
 
