@@ -69,7 +69,7 @@ class Application(deployment.Deployment):
         """Return the name of a unit."""
         return f"{self.application}/{number}"
 
-    def action(self, unit: str, name: str, **parameters: str) -> dict[str, typing.Any]:
+    def action(self, unit: str, name: str, **parameters: str | bool) -> dict[str, typing.Any]:
         """Run an action; return its results.
 
         Raises:

@@ -28,7 +28,7 @@ def test_two_of_three_machines_are_lost_for_good(empty, write):
         host = empty.addresses()[left]
         assert empty.patroni([host]) == {"members": []}
         empty.await_status("blocked", "Members lost: 2", left)
-        assert empty.action(left, "force-majority", **{"accept-data-loss": "true"})["generation"] == "1"
+        assert empty.action(left, "force-majority", **{"accept-data-loss": True})["generation"] == "1"
         assert empty.settle(1) == [left]
         writing.move(left)
         empty.juju.add_unit(empty.application, num_units=2)
