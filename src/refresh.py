@@ -327,6 +327,8 @@ def first_unit_hands_over(
     except switchover.HandOverError as error:
         logger.warning("The primary was not handed over before the refresh: %s", error)
         return False
+    # The next hook, which follows at once, checks the cluster.
+    switchover.await_followers(workload, candidate, synchronous=known.is_synchronous)
     return True
 
 

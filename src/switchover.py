@@ -67,6 +67,21 @@ def _await_primary(workload: machine.Workload, member: cluster.Member, seconds: 
         time.sleep(POLL_SECONDS)
 
 
+def await_followers(workload: machine.Workload, primary: cluster.Member, *, synchronous: bool) -> None:
+    """Wait, in bounded time, until the others follow the new primary: before, a check would find the cluster unwell."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        view = workload.patroni(primary.address).cluster()
+        if view is not None and _is_followed(view) and (view.synchronous_standbys or not synchronous):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _is_followed(view: cluster.ClusterView) -> bool:
+    standbys = [member for member in view.members if not member.is_primary]
+    return not view.unhealthy and all(each.is_synchronous or each.lag is not None for each in standbys)
+
+
 def choose_and_hand_over(
     workload: machine.Workload, known: facts.Facts, required: collections.abc.Container[str]
 ) -> str:
