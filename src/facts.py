@@ -39,6 +39,7 @@ class Peer:
     refreshed: bool = False
     """Whether its snap is at the revision that this unit's charm pins."""
     consent: forced_majority.Consent | None = None
+    """What it has told when it gave up a majority that was lost."""
 
 
 @dataclasses.dataclass(frozen=True)

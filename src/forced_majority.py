@@ -38,7 +38,7 @@ class Consent:
     nodes: frozenset[str] = frozenset()
     """Its Raft node in the old cluster, and those that it was before it moved; none where it was no member."""
     members: frozenset[str] | None = None
-    """The old cluster's members; None where Raft did not tell."""
+    """The old cluster's members; None where neither Raft nor Patroni's configuration tells."""
     position: write_ahead_log.Position | None = None
     """Its last transaction; None where it has no data."""
     accepted: frozenset[str] = frozenset()
@@ -97,7 +97,7 @@ class Agreement:
     @property
     def generation(self) -> int:
         """The latest that anybody has told of; 0: none was ever forced."""
-        return max((each.generation for each in self.consents.values() if each is not None), default=self.recorded)
+        return max([self.recorded, *(each.generation for each in self.consents.values() if each is not None)])
 
     @property
     def under_way(self) -> bool:

@@ -18,15 +18,15 @@ def give_up(workload: machine.Workload, known: facts.Facts, generation: int) -> 
     Raises SnapOperationError where Patroni cannot be stopped, WriteAheadLogError where it cannot be told what this unit
     has. Nothing is deleted then.
     """
-    installed = workload.snap.state().revision is not None
-    members = _members(known, workload.configured())
+    configured, installed = workload.configured(), workload.snap.state().revision is not None
+    members = _members(known, configured)
     logger.info("Giving up the lost majority of %s", ", ".join(sorted(members or ())) or "members that nobody knows")
     position = None
     if installed:
         workload.snap.stop(disable=True)
         position = workload.last_record()
         workload.forget_pause()
-    addresses = {*known.former_addresses, workload.configured().address} - {None}
+    addresses = {*known.former_addresses, configured.address} - {None}
     was_member = known.machine.has_raft_state or position is not None
     workload.forget_membership()
     return forced_majority.Consent(

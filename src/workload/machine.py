@@ -188,8 +188,10 @@ class Workload:
         """Have Patroni, while it does not run, not begin with a pause that it remembers from before."""
         path = self.paths.data_directory / "patroni.dynamic.json"
         try:
-            content = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError):
+            # What is read here is given to the workload's user: so it must be that user's own.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+                content = json.load(file)
+        except (OSError, ValueError):
             return
         if isinstance(content, dict) and content.pop("pause", None) is not None:
             owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
