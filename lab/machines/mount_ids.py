@@ -4,7 +4,8 @@ Linux gives each mount namespace a number, and refuses to keep one (by a bind mo
 whose number is not smaller. Since 6.18 processors draw numbers from batches of their own. A machine whose mount
 namespace got its number on a processor with a late batch then sees younger namespaces with smaller numbers, and
 snap-confine fails with "cannot preserve mount namespace ...: Invalid argument". On the processor whose next number is
-the smallest of all, this cannot happen.
+the smallest of all, this does not happen, unless others on that processor use up its batch in the meantime: so the
+number is looked at once the machine has it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,19 @@ def choose(processors: Iterable[int], next_id: Callable[[int], int | None] | Non
         if known[chosen] % _BATCH < _BATCH - _MARGIN:
             return chosen
     return chosen
+
+
+def precedes_all(process: int, processors: Iterable[int]) -> bool:
+    """Return whether every mount namespace that is made from now on has a greater number than the process's own.
+
+    True also where the kernel does not tell, and where the process has ended.
+    """
+    try:
+        own = of(process)
+    except OSError:
+        return True
+    # Numbers of one processor only grow, and a new batch comes after all others.
+    return all(number is None or number > own for number in map(made_on, processors))
 
 
 def made_on(processor: int) -> int | None:

@@ -7,11 +7,14 @@ pruned.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection
 
 from lab import cache, commands, settings
@@ -22,6 +25,10 @@ logger = logging.getLogger(__name__)
 REBOOT = 133
 """systemd-nspawn's exit status when the machine asked for a reboot."""
 
+_BOOTS = 5
+"""How often a machine is booted until the number of its mount namespace suits snaps. The second time is rare."""
+_POLL = 0.005
+
 
 def main(name: str) -> int:
     """Run a machine until it is powered off; return nspawn's exit status."""
@@ -31,28 +38,50 @@ def main(name: str) -> int:
     for layer in own.layers:
         cache.hold(pathlib.Path(layer))
     while True:
-        groups.clear(own.group)
-        status = _boot(lab_settings, own)
+        status = boot(lab_settings, own)
         logger.info("%s ended with %d", name, status)
         if status != REBOOT:
             return status
 
 
-def _boot(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> int:
-    processors = os.sched_getaffinity(0)
-    boot = command(lab_settings, own, processors)
-    chosen = mount_ids.choose(sorted(processors))
+def boot(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> int:
+    """Boot a machine in a mount namespace in which snaps work; return nspawn's exit status when the machine has ended."""
+    processors = sorted(os.sched_getaffinity(0))
+    arguments = command(lab_settings, own, processors)
+    for left in reversed(range(_BOOTS)):
+        groups.clear(own.group)
+        with _begin(arguments, own, processors) as process:
+            leader = _leader(process, own)
+            if not left or leader is None or mount_ids.precedes_all(leader, processors):
+                break
+            logger.warning("%s has a mount namespace with a number that is too great for snaps", own.name)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(leader, signal.SIGKILL)  # its systemd has barely begun
+    return process.returncode
+
+
+def _begin(arguments: list[str], own: nspawn.NspawnMachine, processors: Collection[int]) -> subprocess.Popen[bytes]:
+    chosen = mount_ids.choose(processors)
     if chosen is not None:
         os.sched_setaffinity(0, {chosen})
     try:
-        return subprocess.run(
-            [commands.find("sh"), "-c", nspawn.JOIN_GROUP, f"{own.group}/cgroup.procs", *boot],
+        return subprocess.Popen(
+            [commands.find("sh"), "-c", nspawn.JOIN_GROUP, f"{own.group}/cgroup.procs", *arguments],
             env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL,
-            check=False,
-        ).returncode
+        )
     finally:
         os.sched_setaffinity(0, processors)
+
+
+def _leader(process: subprocess.Popen[bytes], own: nspawn.NspawnMachine) -> int | None:
+    """Wait until nspawn has set a machine up, and return its PID 1 in our numbers; None if nspawn has ended before."""
+    while process.poll() is None:
+        leader = groups.leader(own.group)
+        if leader is not None and own.boot_id:
+            return leader
+        time.sleep(_POLL)
+    return None
 
 
 def command(lab_settings: settings.Settings, own: nspawn.NspawnMachine, processors: Collection[int]) -> list[str]:

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lab import commands, namespaces
-from lab.machines import faults, groups, mount_ids, network, nspawn
+from lab.machines import faults, groups, mount_ids, network, nspawn, supervisor
 from lab.machines import machine as machine_module
 
 pytestmark = [pytest.mark.machines, pytest.mark.inside]
@@ -218,13 +218,42 @@ def test_every_mount_namespace_to_come_has_a_greater_number_than_the_machines(ma
         leader = groups.leader(machine.group)
         assert leader
         try:
-            own = mount_ids.of(leader)
+            mount_ids.of(leader)
         except OSError:
             pytest.skip("this kernel does not number mount namespaces")
-        following = [mount_ids.made_on(processor) for processor in processors]
-        assert all(number is not None and number > own for number in following)
+        assert mount_ids.precedes_all(leader, processors)
         machine.crash()
         machine.start()
+
+
+def test_a_machine_whose_mount_namespace_has_too_great_a_number_is_booted_again(machine, running_lab, monkeypatch):
+    numbers = {processor: mount_ids.made_on(processor) for processor in os.sched_getaffinity(0)}
+    last = max(numbers, key=lambda processor: numbers[processor] or 0)
+    if len(numbers) < 2 or None in numbers.values():
+        pytest.skip("this kernel does not number mount namespaces, or has one processor only")
+    machine.crash()
+    chosen = []
+
+    def choose(processors):
+        chosen.append(last if not chosen else real_choose(processors))
+        return chosen[-1]
+
+    real_choose = mount_ids.choose
+    monkeypatch.setattr(mount_ids, "choose", choose)
+    thread = threading.Thread(target=supervisor.boot, args=(running_lab, machine))
+    thread.start()
+    try:
+        _eventually(lambda: len(chosen) == 2)
+        _eventually(lambda: machine.boot_id)
+        leader = groups.leader(machine.group)
+        assert leader
+        assert mount_ids.precedes_all(leader, numbers)
+    finally:
+        while thread.is_alive():
+            if leader := groups.leader(machine.group):
+                os.kill(leader, signal.SIGKILL)
+            thread.join(0.05)
+    machine.start()
 
 
 def _snap(directory: pathlib.Path, name: str) -> pathlib.Path:
