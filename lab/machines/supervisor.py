@@ -45,7 +45,7 @@ def main(name: str) -> int:
 
 
 def boot(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> int:
-    """Boot a machine in a mount namespace in which snaps work; return nspawn's exit status when the machine has ended."""
+    """Boot a machine in a mount namespace in which snaps work; return nspawn's exit status once it has ended."""
     processors = sorted(os.sched_getaffinity(0))
     arguments = command(lab_settings, own, processors)
     for left in reversed(range(_BOOTS)):
