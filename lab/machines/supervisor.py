@@ -48,11 +48,13 @@ def boot(lab_settings: settings.Settings, own: nspawn.NspawnMachine) -> int:
     """Boot a machine in a mount namespace in which snaps work; return nspawn's exit status once it has ended."""
     processors = sorted(os.sched_getaffinity(0))
     arguments = command(lab_settings, own, processors)
-    for left in reversed(range(_BOOTS)):
+    boots = 0
+    while True:
+        boots += 1
         groups.clear(own.group)
         with _begin(arguments, own, processors) as process:
             leader = _leader(process, own)
-            if not left or leader is None or mount_ids.precedes_all(leader, processors):
+            if boots == _BOOTS or leader is None or mount_ids.precedes_all(leader, processors):
                 break
             logger.warning("%s has a mount namespace with a number that is too great for snaps", own.name)
             with contextlib.suppress(ProcessLookupError):
