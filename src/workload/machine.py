@@ -207,7 +207,8 @@ class Workload:
     def clock_skew_seconds(self, address: str) -> float | None:
         """How far the clock at `address` is from this machine's, by the Date of its Patroni's answer; None: no answer.
 
-        The header counts whole seconds (RFC 9110, 5.6.7), so less than a second is no difference.
+        The header counts whole seconds (RFC 9110, 5.6.7), so less than a second is no difference. Patroni leaves it out
+        where it answers by the status alone, as to `/liveness`; `/config` it answers from memory.
         """
         import email.utils
         import http.client
@@ -215,7 +216,7 @@ class Workload:
         connection = http.client.HTTPConnection(address, paths.PATRONI_PORT, timeout=HTTP_DATE_TIMEOUT_SECONDS)
         with contextlib.closing(connection):
             try:
-                connection.request("GET", "/liveness")
+                connection.request("GET", "/config")
                 date = connection.getresponse().getheader("Date")
             except (OSError, http.client.HTTPException):
                 return None
