@@ -9,6 +9,9 @@ from workload import cluster, datadir, paths, raft
 
 MAXIMUM_CLOCK_SKEW_SECONDS = 5.0
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+# PostgreSQL cannot start without room on these. A start is what empties storage temp: leftover temporary files are
+# removed by it; and a PostgreSQL that is stopped does not use storage archive.
+STORAGES_TO_START = frozenset({"data", "logs"})
 
 
 def prevent_installation(known: facts.Facts) -> str | None:
@@ -74,7 +77,7 @@ def prevent_service(known: facts.Facts) -> str | None:
 
 
 def _storage_full(known: facts.Facts) -> str | None:
-    full = ", ".join(known.machine.storages_full)
+    full = ", ".join(name for name in known.machine.storages_full if name in STORAGES_TO_START)
     return f"Storage full: {full}; make room or attach a larger one" if full else None
 
 

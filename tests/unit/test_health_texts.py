@@ -171,6 +171,16 @@ SERVES = "active"
             None,
             ("blocked", "Storage full: data; make room or attach a larger one"),
         ),
+        (
+            known.settled(machine_patroni_running=False, machine_storages_full=("data", "logs", "archive", "temp")),
+            None,
+            ("blocked", "Storage full: data, logs; make room or attach a larger one"),
+        ),
+        (
+            known.settled(machine_patroni_running=False, machine_storages_full=("archive", "temp")),
+            None,
+            ("maintenance", "Starting PostgreSQL"),
+        ),
         (known.settled(cluster=None), None, ("maintenance", "Waiting for Patroni to answer")),
         (
             known.settled(cluster=None, raft=known.raft_view(3, 0, connected=())),

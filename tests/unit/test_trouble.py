@@ -91,24 +91,40 @@ def test_a_storage_is_missing(on: juju.Application) -> None:
     assert on.are_active(), on.summary()
 
 
-def test_a_storage_is_full_before_the_start(on: juju.Application) -> None:
-    on.deploy(1, free={**dict.fromkeys(world.STORAGES, ROOM), "data": 100})
+@pytest.mark.parametrize("storage", ["data", "logs"])
+def test_a_storage_is_full_before_the_start(on: juju.Application, storage: str) -> None:
+    on.deploy(1, free={**dict.fromkeys(world.STORAGES, ROOM), storage: 100})
     on.settle()
-    assert status(on) == ("blocked", "Storage full: data; make room or attach a larger one")
-    on.units[0].machine.free["data"] = ROOM
+    assert status(on) == ("blocked", f"Storage full: {storage}; make room or attach a larger one")
+    on.units[0].machine.free[storage] = ROOM
     on.update_status()
     on.settle()
     assert on.are_active(), on.summary()
 
 
-def test_a_storage_fills_up(deployed: Deployed) -> None:
+@pytest.mark.parametrize("storage", ["archive", "temp"])
+def test_postgresql_starts_while_a_storage_is_full_that_it_does_not_need_to_start(
+    deployed: Deployed, storage: str
+) -> None:
     on = deployed(1)
-    on.units[0].machine.free["logs"] = 100
+    on.units[0].machine.free[storage] = 100
+    on.units[0].machine.crash()
+    # Nothing but the charm starts it.
+    on.units[0].machine.enabled = False
+    on.reboot(0)
+    on.settle()
+    assert status(on) == ("active", f"Primary; storage nearly full: {storage}")
+
+
+@pytest.mark.parametrize("storage", world.STORAGES)
+def test_a_storage_fills_up(deployed: Deployed, storage: str) -> None:
+    on = deployed(1)
+    on.units[0].machine.free[storage] = 100
     on.update_status()
     on.settle()
-    assert status(on) == ("active", "Primary; storage nearly full: logs")
+    assert status(on) == ("active", f"Primary; storage nearly full: {storage}")
     assert on.units[0].act("pre-refresh-check").failure == (
-        "Charm is not ready for refresh. Pre-refresh check failed: Storage nearly full: logs; make room"
+        f"Charm is not ready for refresh. Pre-refresh check failed: Storage nearly full: {storage}; make room"
     )
 
 
