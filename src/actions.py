@@ -20,6 +20,9 @@ from workload import cluster, machine
 
 logger = logging.getLogger(__name__)
 
+ABSENT = "absent"
+"""The state of a unit that is no member; Patroni has no such word."""
+
 
 def get_primary(event: ops.ActionEvent, known: facts.Facts) -> None:
     """The unit that is the primary."""
@@ -32,7 +35,7 @@ def get_primary(event: ops.ActionEvent, known: facts.Facts) -> None:
 
 
 def get_cluster_status(event: ops.ActionEvent, known: facts.Facts, snap_revisions: dict[int, str | None]) -> None:
-    """What is known of each member. snap_revisions: by unit number."""
+    """What is known of each member, and of each unit that is none. snap_revisions: by unit number."""
     if known.cluster is None:
         event.fail("The cluster does not answer on this unit; run the action on another one, or see `juju status`")
         return
@@ -42,30 +45,40 @@ def get_cluster_status(event: ops.ActionEvent, known: facts.Facts, snap_revision
 
 
 def cluster_report(known: facts.Facts, snap_revisions: dict[int, str | None]) -> dict[str, typing.Any]:
-    """The members as plain values."""
+    """The members as plain values, and the units that are none: Patroni leaves out who has not answered for a while."""
     view = known.cluster or cluster.ClusterView()
-    members = []
-    for member in sorted(view.members, key=lambda each: known.number_of(each) or 0):
-        number = known.number_of(member)
-        members.append(
-            {
-                "unit": None if number is None else facts.unit_name(known.application, number),
-                "member": member.name,
-                "role": cluster.ROLE_NAMES[member.role],
-                "state": member.state,
-                "address": member.address,
-                "timeline": member.timeline,
-                "lag-bytes": member.lag,
-                "snap-revision": None if number is None else snap_revisions.get(number),
-                "restart-pending": member.pending_restart,
-            }
-        )
+    rows = [(known.number_of(member), member) for member in view.members]
+    addresses = {known.number: known.machine.address, **{peer.number: peer.address for peer in known.peers}}
+    for number in known.numbers - {each for each, _ in rows}:
+        name = facts.member_name(known.application, number)
+        rows.append((number, cluster.Member(name, cluster.Role.OTHER, ABSENT, addresses[number] or "")))
+    members = [_row(known, number, member, snap_revisions) for number, member in sorted(rows, key=_order)]
     return {
         "application": known.application,
         "cluster-id": known.cluster_id,
         "paused": view.paused,
         "synchronous-node-count": known.config.synchronous_standbys(len(known.numbers)) if known.config else None,
         "members": members,
+    }
+
+
+def _order(row: tuple[int | None, cluster.Member]) -> int:
+    return row[0] or 0
+
+
+def _row(
+    known: facts.Facts, number: int | None, member: cluster.Member, snap_revisions: dict[int, str | None]
+) -> dict[str, typing.Any]:
+    return {
+        "unit": None if number is None else facts.unit_name(known.application, number),
+        "member": member.name,
+        "role": "none" if member.state == ABSENT else cluster.ROLE_NAMES[member.role],
+        "state": member.state,
+        "address": member.address,
+        "timeline": member.timeline,
+        "lag-bytes": member.lag,
+        "snap-revision": None if number is None else snap_revisions.get(number),
+        "restart-pending": member.pending_restart,
     }
 
 

@@ -92,7 +92,7 @@ def unhealthy(known: facts.Facts) -> str | None:
         return no_primary(known)
     member = known.member
     if member is None:
-        return "This unit is not yet a member of the cluster"
+        return "This unit is no member of the cluster"
     for each in (member, *view.unhealthy):
         if not each.is_running:
             return f"{each.name} is {each.state}"

@@ -197,7 +197,7 @@ def application(known: facts.Facts) -> Status:
         )
     missing = known.numbers - {known.number_of(member) for member in view.members}
     sick = [f"{member.name} is {member.state}" for member in view.unhealthy]
-    sick += [f"{facts.member_name(known.application, number)} is not yet a member" for number in sorted(missing)]
+    sick += [f"{facts.member_name(known.application, number)} is no member" for number in sorted(missing)]
     # The primary serves: what is wrong with a standby does not make the application unavailable.
     wanted = snap_statuses.application_note(known)
     return Status(Level.ACTIVE, "; ".join([*sick, *([wanted] if wanted else [])]))

@@ -87,7 +87,7 @@ def test_storage_of_another_cluster_is_refused_and_kept(empty, write, tmp_path):
         kept = _fingerprint(data)
         assert "16/main/global/pg_control" in kept
         client.await_write()
-        assert empty.message() == ("active", "pg-1 is not yet a member")
+        assert empty.message() == ("active", "pg-1 is no member")
         empty.juju.config(empty.application, {"synchronous-node-count": "majority"})
         empty.until("the unit has seen an event", lambda: empty.message("pg/1") == ("blocked", said))
         assert _fingerprint(data) == kept

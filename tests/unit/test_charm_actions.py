@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+import actions
 import switchover
-from tests.fakes import builds, juju, units
+from tests.fakes import builds, juju, known, units
 from tests.unit.conftest import Deployed
 
 
@@ -72,6 +73,38 @@ def test_get_cluster_status_as_json(deployed: Deployed) -> None:
             "restart-pending": False,
         }
         for number in range(3)
+    ]
+
+
+def test_get_cluster_status_tells_of_units_that_are_no_members(deployed: Deployed) -> None:
+    on = deployed(3)
+    standby = next(unit for unit in on.units.values() if unit is not on.primary)
+    standby.machine.crash()
+    on.world.advance(60)
+    report = json.loads(on.primary.act("get-cluster-status", format="json").results["status"])
+    assert [member["unit"] for member in report["members"]] == [unit.name for unit in on.units.values()]
+    assert report["members"][standby.number] == {
+        "unit": standby.name,
+        "member": standby.member_name,
+        "role": "none",
+        "state": "absent",
+        "address": standby.machine.address,
+        "timeline": None,
+        "lag-bytes": None,
+        "snap-revision": "366",
+        "restart-pending": False,
+    }
+    lines = on.primary.act("get-cluster-status").results["status"].splitlines()
+    assert lines[1 + standby.number].split() == [standby.name, "none", "absent", "unknown", "unknown", "366"]
+
+
+def test_get_cluster_status_tells_of_members_that_are_no_units() -> None:
+    seen = known.settled(0, 2, cluster=known.view(3, changes={1: {"name": "another-1"}}))
+    assert [(row["unit"], row["member"], row["state"]) for row in actions.cluster_report(seen, {})["members"]] == [
+        ("postgresql-machine/0", "postgresql-machine-0", "running"),
+        (None, "another-1", "streaming"),
+        ("postgresql-machine/1", "postgresql-machine-1", "absent"),
+        ("postgresql-machine/2", "postgresql-machine-2", "streaming"),
     ]
 
 

@@ -35,7 +35,7 @@ from workload import cluster, datadir, snap
             known.settled(cluster=known.view(3, primary=None), raft=known.raft_view(3, 0, connected=())),
             "No majority: 1 of 3 members reachable; start the others, or see force-majority",
         ),
-        (known.settled(3, 4, cluster=known.view(3)), "This unit is not yet a member of the cluster"),
+        (known.settled(3, 4, cluster=known.view(3)), "This unit is no member of the cluster"),
         (known.settled(cluster=known.view(2)), "postgresql-machine-2 is not a member of the cluster"),
         (
             known.settled(cluster=known.view(3, changes={2: {"state": "creating replica"}})),
@@ -229,7 +229,7 @@ def test_unit_status(given: facts.Facts, failure: str | None, expected: tuple[st
             known.settled(cluster=known.view(3, primary=None)),
             ("blocked", "The cluster has no primary; see the action get-cluster-status"),
         ),
-        (known.settled(cluster=known.view(2)), (SERVES, "postgresql-machine-2 is not yet a member")),
+        (known.settled(cluster=known.view(2)), (SERVES, "postgresql-machine-2 is no member")),
         (
             known.settled(cluster=known.view(3, changes={1: {"state": "starting"}})),
             (SERVES, "postgresql-machine-1 is starting"),

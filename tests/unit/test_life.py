@@ -239,7 +239,7 @@ def test_a_standby_takes_over_from_a_lost_primary(deployed: Deployed) -> None:
     on.settle()
     assert on.world.primary is not lost.machine
     assert on.status.name == "active"
-    assert on.status.message == f"{lost.member_name} is not yet a member"
+    assert on.status.message == f"{lost.member_name} is no member"
 
 
 def test_without_majority_the_status_says_so(deployed: Deployed) -> None:
