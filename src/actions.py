@@ -113,7 +113,10 @@ def _text(value: object) -> str:
 
 def perform_switchover(event: ops.ActionEvent, known: facts.Facts, workload: machine.Workload) -> None:
     """Make another unit the primary; refuses what would lose acknowledged transactions."""
-    if known.refresh is None or known.refresh.in_progress:
+    if known.refresh is None:
+        event.fail(f"No switchover: {known.refused or 'this unit cannot act now; see its status'}")
+        return
+    if known.refresh.in_progress:
         event.fail("Not while a refresh is in progress: it hands the primary over by itself")
         return
     candidate = _candidate(event, known)

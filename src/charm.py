@@ -37,6 +37,12 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
 
+NEED_SNAPD = frozenset(
+    f"{name}_action"
+    for name in ("pre_refresh_check", "force_refresh_start", "resume_refresh", "switchover", "force_majority")
+)
+"""Actions that do nothing while snapd is silent: whether a refresh is under way is not known then."""
+
 
 class LeaveError(Exception):
     """The unit could not leave in an event after which nobody would try again."""
@@ -67,6 +73,8 @@ class PostgresqlCharm(ops.CharmBase):
         self._refused: str | None = None
         self._note: str | None = None
         self._tearing_down = False
+        self._silence: str | None = None
+        """Why charm-refresh has not seen this event: snapd's silence, in words."""
         self._callbacks: refresh.MachinesRefresh | None = None
         self.refresh: refresh.Machines | None = None
         self.refresh = self._start_refresh()
@@ -130,9 +138,10 @@ class PostgresqlCharm(ops.CharmBase):
             return None
         except snap.SnapdUnreachableError as error:
             # What charm-refresh must not miss fails, so that Juju repeats it.
-            if not _is_repeated_by_itself():
+            if not _may_be_missed():
                 raise
             logger.warning("charm-refresh has not seen this event: %s", error)
+            self._silence = str(error)
             return None
 
     def _hands_over_first(self) -> bool:
@@ -169,6 +178,8 @@ class PostgresqlCharm(ops.CharmBase):
     def _on_action(self, event: ops.ActionEvent) -> None:
         known = self._observe(event)
         match event.handle.kind:
+            case kind if self._silence is not None and kind in NEED_SNAPD:
+                event.fail(f"{self._silence}; see `systemctl status snapd`, then run this action again")
             case "get_primary_action":
                 actions.get_primary(event, known)
             case "get_cluster_status_action":
@@ -284,10 +295,10 @@ def _is_last() -> bool:
     return path in ("hooks/stop", "hooks/remove") or path.endswith("-storage-detaching")
 
 
-def _is_repeated_by_itself() -> bool:
-    """Whether an event like this one comes again: not an action, nor one of those that bring new charm code."""
+def _may_be_missed() -> bool:
+    """Whether charm-refresh may miss this event: an action, which tells so, or a hook that brings no new charm code."""
     path = os.environ.get("JUJU_DISPATCH_PATH", "")
-    return path.startswith("hooks/") and path not in ("hooks/upgrade-charm", "hooks/config-changed")
+    return path.startswith(("hooks/", "actions/")) and path not in ("hooks/upgrade-charm", "hooks/config-changed")
 
 
 def _planned_units() -> tuple[frozenset[int], frozenset[int]]:
