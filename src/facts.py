@@ -63,7 +63,7 @@ class Machine:
     """This machine's address in Patroni's configuration; None where there is none."""
     ports_taken: tuple[int, ...] = ()
     clock_skew_seconds: float = 0.0
-    """The largest difference between this machine's clock and another member's."""
+    """Between this machine's clock and the primary's, or without a primary another unit's."""
     memory_bytes: int = 0
 
     @property

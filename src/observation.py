@@ -190,11 +190,24 @@ def _without_silent(view: raft.RaftView, known: facts.Facts, asked: raft.Raft) -
 
 
 def _skew(known: facts.Facts, workload: machine.Workload) -> float:
-    """Against the primary only: one question, and all members are compared with the same clock."""
+    """Against the primary: one question, and all members are compared with the same clock.
+
+    Without a primary against each other unit, up to the first whose clock differs: that may be why there is none.
+    Patroni's keys carry the time at which they end by the clock of who writes them, and Raft's leader looks at its own.
+    Not without a majority: that is reason enough, and who is away costs the whole time limit of a question.
+    """
     primary = known.cluster.primary if known.cluster else None
-    if primary is None or known.is_primary or not primary.address:
-        return 0.0
-    return workload.clock_skew_seconds(primary.address) or 0.0
+    if primary is not None:
+        asked = [] if known.is_primary or not primary.address else [primary.address]
+    else:
+        has_quorum = known.machine.patroni_running and known.raft is not None and known.raft.has_quorum
+        asked = sorted(known.peer_addresses) if has_quorum else []
+    found = 0.0
+    for address in asked:
+        found = max(found, workload.clock_skew_seconds(address) or 0.0)
+        if found > problems.MAXIMUM_CLOCK_SKEW_SECONDS:
+            break
+    return found
 
 
 def _with_database(known: facts.Facts, workload: machine.Workload, remembered: verified.Verified | None) -> facts.Facts:

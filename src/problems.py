@@ -121,6 +121,9 @@ def no_primary(known: facts.Facts) -> str:
         reachable = len(view.connected) + 1
         count = len(view.members)
         return f"No majority: {reachable} of {count} members reachable; start the others, or see force-majority"
+    if clock(known) is not None:
+        skew = known.machine.clock_skew_seconds
+        return f"The cluster has no primary; clocks differ by {skew:.0f} s; check `timedatectl` on each unit"
     return "The cluster has no primary; see the action get-cluster-status"
 
 

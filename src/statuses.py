@@ -131,11 +131,12 @@ def _running(known: facts.Facts) -> Status | None:
             return Status(Level.BLOCKED, problems.no_primary(known))
         return Status(Level.MAINTENANCE, "Waiting for Patroni to answer")
     if member is None:
-        return Status(Level.MAINTENANCE, "Joining the cluster")
+        return Status(Level.MAINTENANCE, "; ".join(["Joining the cluster", *_clock(known)]))
+    # Without a primary a standby runs, and streams from nobody.
+    if known.cluster.primary is None and member.state in ("running", "streaming"):
+        return Status(Level.WAITING, problems.no_primary(known))
     if not member.is_running:
         return Status(Level.MAINTENANCE, f"PostgreSQL is {member.state}")
-    if known.cluster.primary is None:
-        return Status(Level.WAITING, problems.no_primary(known))
     return None
 
 
@@ -165,11 +166,15 @@ def _active(known: facts.Facts) -> Status:
         notes.append("restart pending")
     if known.machine.storages_full:
         notes.append(f"storage nearly full: {', '.join(known.machine.storages_full)}")
-    skew = problems.clock(known)
-    if skew:
-        notes.append(skew)
+    notes += _clock(known)
     notes += snap_statuses.notes(known)
     return Status(Level.ACTIVE, "; ".join(notes))
+
+
+def _clock(known: facts.Facts) -> list[str]:
+    """A clock that is off, told beside what it may be the cause of."""
+    told = problems.clock(known)
+    return [told] if told else []
 
 
 def application(known: facts.Facts) -> Status:
@@ -198,6 +203,8 @@ def application(known: facts.Facts) -> Status:
     missing = known.numbers - {known.number_of(member) for member in view.members}
     sick = [f"{member.name} is {member.state}" for member in view.unhealthy]
     sick += [f"{facts.member_name(known.application, number)} is no member" for number in sorted(missing)]
+    # Patroni's key of a unit whose clock is slow ends at once: it runs, and is no member.
+    sick += _clock(known) if known.number in missing else []
     # The primary serves: what is wrong with a standby does not make the application unavailable.
     wanted = snap_statuses.application_note(known)
     return Status(Level.ACTIVE, "; ".join([*sick, *([wanted] if wanted else [])]))

@@ -194,6 +194,29 @@ SERVES = "active"
         ),
         (known.settled(2, cluster=known.view(2)), None, ("maintenance", "Joining the cluster")),
         (
+            known.settled(2, cluster=known.view(2), machine_clock_skew_seconds=29.5),
+            None,
+            ("maintenance", "Joining the cluster; Clock differs by 30 s from other units; check `timedatectl`"),
+        ),
+        (
+            known.settled(1, cluster=known.view(3, primary=None), machine_clock_skew_seconds=29.5),
+            None,
+            (
+                "waiting",
+                "The cluster has no primary; clocks differ by 30 s; check `timedatectl` on each unit",
+            ),
+        ),
+        (
+            known.settled(1, cluster=known.view(3, primary=None, changes={1: {"state": "running"}})),
+            None,
+            ("waiting", "The cluster has no primary; see the action get-cluster-status"),
+        ),
+        (
+            known.settled(1, cluster=known.view(3, primary=None, changes={1: {"state": "starting"}})),
+            None,
+            ("maintenance", "PostgreSQL is starting"),
+        ),
+        (
             known.settled(1, cluster=known.view(3, changes={1: {"state": "in archive recovery"}})),
             None,
             ("maintenance", "PostgreSQL is in archive recovery"),
@@ -230,6 +253,22 @@ def test_unit_status(given: facts.Facts, failure: str | None, expected: tuple[st
             ("blocked", "The cluster has no primary; see the action get-cluster-status"),
         ),
         (known.settled(cluster=known.view(2)), (SERVES, "postgresql-machine-2 is no member")),
+        (
+            known.settled(2, cluster=known.view(2), machine_clock_skew_seconds=29.5),
+            (
+                SERVES,
+                "postgresql-machine-2 is no member; Clock differs by 30 s from other units; check `timedatectl`",
+            ),
+        ),
+        # The clock of another unit is that unit's to tell.
+        (
+            known.settled(1, cluster=known.view(2), machine_clock_skew_seconds=29.5),
+            (SERVES, "postgresql-machine-2 is no member"),
+        ),
+        (
+            known.settled(cluster=known.view(3, primary=None), machine_clock_skew_seconds=29.5),
+            ("blocked", "The cluster has no primary; clocks differ by 30 s; check `timedatectl` on each unit"),
+        ),
         (
             known.settled(cluster=known.view(3, changes={1: {"state": "starting"}})),
             (SERVES, "postgresql-machine-1 is starting"),
