@@ -30,6 +30,15 @@ def is_machine(name: str) -> bool:
     return bool(re.fullmatch(_NUMBER, name))
 
 
+def is_tag(name: str) -> bool:
+    """Whether this is the tag of a unit, a machine or an application: `unit-pg-0`, `machine-0`, `application-pg`."""
+    kind, _, rest = name.partition("-")
+    if kind == "unit":
+        application, _, number = rest.rpartition("-")
+        return is_unit(f"{application}/{number}")
+    return (kind == "machine" and is_machine(rest)) or (kind == "application" and is_application(rest))
+
+
 def is_storage(name: str) -> bool:
     """Whether this can be a storage instance's identifier."""
     return bool(re.fullmatch(rf"[a-z][a-z0-9]*(?:-[a-z0-9]+)*/{_NUMBER}", name))

@@ -280,42 +280,6 @@ def test_models_yaml_is_in_the_form_of_jujus_client(
     }
 
 
-# The log
-
-
-LINE = {"sequence": 1, "time": "2025-11-21T10:00:00.123456+00:00", "entity": "unit-pg-0", "level": "WARNING",
-        "module": "unit.pg/0.install", "message": "careful", "location": "x.go:5"}  # fmt: skip
-
-
-def test_debug_log(canned: juju_support.CannedController, run: Run) -> None:
-    canned.answers["debug_log"] = [LINE]
-    assert run("debug-log --limit 5 --utc").out == "unit-pg-0: 10:00:00 WARNING unit.pg/0.install careful\n"
-    assert run("debug-log --no-tail --replay --utc --date --ms --location").out == (
-        "unit-pg-0: 2025-11-21 10:00:00.123 WARNING unit.pg/0.install x.go:5 careful\n"
-    )
-    assert [params["limit"] for _, params in canned.calls] == [5, None]
-
-
-def test_debug_log_shows_all_where_it_does_not_follow(canned: juju_support.CannedController, run: Run) -> None:
-    canned.answers["debug_log"] = []
-    for line in ("debug-log", "debug-log --limit 0", "debug-log --no-tail"):
-        canned.calls.clear()
-        assert run(line) == (0, "", "")
-        assert canned.params("debug_log")["limit"] is None
-    canned.calls.clear()
-    run("debug-log --lines 3 --no-tail -i pg/0 --include machine-1 -x 2 --include-module unit --level error")
-    assert canned.params("debug_log") == {
-        "model": "prod",
-        "limit": 3,
-        "after": 0,
-        "include": ["unit-pg-0", "machine-1"],
-        "exclude": ["machine-2"],
-        "include_module": ["unit"],
-        "exclude_module": [],
-        "level": "ERROR",
-    }
-
-
 # Help and the rest
 
 

@@ -14,6 +14,15 @@ _COLORS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31", "DEBUG": "32", "INF
 _PATIENCE = 10.0
 """Seconds that one request for further lines waits for them."""
 
+_CONTRADICTIONS = (
+    ("--tail", "--no-tail"),
+    ("--no-tail", "--retry"),
+    ("--no-tail", "--lines"),
+    ("--tail", "--limit"),
+    ("--limit", "--lines"),
+    ("--replay", "--lines"),
+)
+
 _BACKLOG = 10
 """Lines shown before following the log where nothing else was asked for."""
 
@@ -27,6 +36,8 @@ _BACKLOG = 10
         flags.repeated("x", "exclude", usage="Do not show log messages for these entities"),
         flags.repeated("include-module", usage="Only show log messages for these logging modules"),
         flags.repeated("exclude-module", usage="Do not show log messages for these logging modules"),
+        flags.repeated("include-label", usage="Refused: the lab's log has no labels"),
+        flags.repeated("exclude-label", usage="Refused: the lab's log has no labels"),
         flags.text("l", "level", usage=f"Log level to show, one of [{', '.join(LEVELS)}]"),
         flags.number("n", "lines", default=_BACKLOG, usage="Show this many of the most recent lines and continue"),
         flags.number("limit", usage="Show this many of the most recent logs and then exit"),
@@ -43,29 +54,28 @@ _BACKLOG = 10
     ),
 )
 def debug_log(invocation: command.Invocation) -> None:
-    """Show the model's log: on a terminal the last lines and then what comes, elsewhere all there is.
+    """Show the last lines of the model's log, and on a terminal what comes; `--replay` shows all there is.
 
+    `--lines` follows the log anywhere, `--limit` never does; with `--replay` it takes the log's first lines.
     Entities are units, machines or applications' units by name or tag, `*` allowed; a module stands for those below it.
     """
-    invocation.at_most(0)
     options = invocation.options
-    if options.on("tail") and options.on("no-tail"):
-        raise command.UsageError("setting --tail and --no-tail not valid")
-    if options.given("limit") and options.number("limit") and options.given("n"):
-        raise command.UsageError("setting --limit and --lines not valid")
     level = options.text("l").upper()
     if level and level not in LEVELS:
         raise command.UsageError(f'level value "{options.text("l")}" is not one of "{", ".join(LEVELS)}"')
+    _check(options)
+    invocation.at_most(0)
     criteria = {
-        "include": [_entity(word) for word in options.texts("i")],
-        "exclude": [_entity(word) for word in options.texts("x")],
+        "include": [_entity(invocation, word) for word in options.texts("i")],
+        "exclude": [_entity(invocation, word) for word in options.texts("x")],
         "include_module": options.texts("include-module"),
         "exclude_module": options.texts("exclude-module"),
         "level": level or None,
     }
     tail = _tails(options)
-    backlog = options.number("limit") or (options.number("n") if _has_backlog(options, tail) else 0)
-    lines = invocation.call("debug_log", limit=backlog or None, after=0, **criteria)
+    lines = invocation.call("debug_log", limit=_backlog(options), after=0, **criteria)
+    if options.on("replay") and options.number("limit"):
+        lines = lines[: options.number("limit")]
     _print(invocation, lines)
     while tail:
         after = lines[-1]["sequence"] if lines else 0
@@ -74,24 +84,49 @@ def debug_log(invocation: command.Invocation) -> None:
         lines = fresh or lines
 
 
+def _check(options: flags.Values) -> None:
+    """Refuse options that contradict each other, and those that the lab does not have."""
+    given = {
+        "--tail": options.on("tail"),
+        "--no-tail": options.on("no-tail"),
+        "--retry": options.on("retry"),
+        "--limit": options.given("limit"),
+        "--lines": options.given("n"),
+        "--replay": options.on("replay"),
+    }
+    for one, other in _CONTRADICTIONS:
+        if given[one] and given[other]:
+            raise command.UsageError(f"setting {one} and {other} not valid")
+    if options.seconds("retry-delay") < 0:
+        raise command.UsageError("negative retry delay not valid")
+    if options.texts("include-label") or options.texts("exclude-label"):
+        raise command.CommandError("the lab's log has no labels: it takes neither --include-label nor --exclude-label")
+
+
 def _tails(options: flags.Values) -> bool:
-    if options.on("no-tail") or options.number("limit"):
-        return False
-    return options.on("tail") or sys.stdout.isatty()
+    if options.on("tail") or options.given("n"):
+        return True
+    return not (options.on("no-tail") or options.given("limit")) and sys.stdout.isatty()
 
 
-def _has_backlog(options: flags.Values, tail: bool) -> bool:
-    return not options.on("replay") and (tail or options.given("n"))
+def _backlog(options: flags.Values) -> int | None:
+    """How many of the last lines are shown at first; None for all."""
+    if options.on("replay"):
+        return None
+    return options.number("limit" if options.given("limit") else "n") or None
 
 
-def _entity(word: str) -> str:
-    """A tag for what people call an entity: `pg/0` and `0`; anything else stays as it is."""
-    if names.is_unit(word):
-        return f"unit-{word.replace('/', '-')}"
+def _entity(invocation: command.Invocation, word: str) -> str:
+    """A tag, or a pattern of tags, for what people call an entity: `pg/0`, `0`, or `pg` for all its units."""
+    if "*" in word or names.is_tag(word):
+        return word
     if names.is_machine(word):
         return f"machine-{word}"
-    if names.is_application(word) and "-" not in word:
+    if names.is_unit(word):
+        return f"unit-{word.replace('/', '-')}"
+    if names.is_application(word):
         return f"unit-{word}-*"
+    invocation.warn(f'"{word}" was not recognised as a valid application, machine or unit name')
     return word
 
 
