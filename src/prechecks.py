@@ -49,12 +49,15 @@ class Room:
     """On the storage of the write-ahead log."""
 
 
-def reasons(known: facts.Facts, activity: sql.Activity | None, room: Room) -> tuple[Reason, ...]:
+def reasons(
+    known: facts.Facts, activity: sql.Activity | None, room: Room, clocks: collections.abc.Mapping[int, float]
+) -> tuple[Reason, ...]:
     """All reasons why a refresh must not start now.
 
     activity: what goes on in the database; None where the primary could not be asked.
+    clocks: by how many seconds this machine's differs from that of each other unit that answers, by number.
     """
-    found = [*_cluster(known), *_raft(known), *_machine(known), *_space(known, room)]
+    found = [*_cluster(known), *_raft(known), *_clocks(clocks), *_configuration(known), *_space(known, room)]
     # Without a primary that is what has to be told, not that it cannot be asked.
     if activity is not None or not found:
         found += _activity(activity)
@@ -117,9 +120,13 @@ def _raft(known: facts.Facts) -> collections.abc.Iterator[Reason]:
         yield Reason(f"Raft: {reachable} of {members} nodes connected", "start the other units")
 
 
-def _machine(known: facts.Facts) -> collections.abc.Iterator[Reason]:
-    if problems.clock(known):
-        yield Reason(f"Clock differs by {known.machine.clock_skew_seconds:.0f} s", "check `timedatectl`")
+def _clocks(clocks: collections.abc.Mapping[int, float]) -> collections.abc.Iterator[Reason]:
+    for number, skew in sorted(clocks.items()):
+        if skew > problems.MAXIMUM_CLOCK_SKEW_SECONDS:
+            yield Reason(f"Clock differs by {skew:.0f} s from unit {number}'s", "check `timedatectl`")
+
+
+def _configuration(known: facts.Facts) -> collections.abc.Iterator[Reason]:
     if known.config_error is not None:
         yield Reason(known.config_error.partition(";")[0], "use `juju config`")
 

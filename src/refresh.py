@@ -290,7 +290,10 @@ def precheck(workload: machine.Workload, known: facts.Facts) -> tuple[prechecks.
         except sql.SqlError as error:
             logger.warning("The primary cannot be asked: %s", error)
     room = prechecks.Room(snap=workload.free_bytes_for_snaps, wal=workload.free_bytes("logs"))
-    return prechecks.reasons(known, activity, room)
+    # Members keep time by each other, not by the primary alone; on the primary there would be nothing to compare.
+    addresses = {peer.number: peer.address for peer in known.peers if peer.address}
+    clocks = {number: workload.clock_skew_seconds(address) or 0.0 for number, address in addresses.items()}
+    return prechecks.reasons(known, activity, room, clocks)
 
 
 def _raft(workload: machine.Workload, known: facts.Facts) -> raft.RaftView | None:

@@ -24,15 +24,18 @@ LOST: dict[str, typing.Any] = {
 
 
 def texts(
-    given: facts.Facts | None = None, activity: sql.Activity | None = IDLE, room: prechecks.Room = ROOM
+    given: facts.Facts | None = None,
+    activity: sql.Activity | None = IDLE,
+    room: prechecks.Room = ROOM,
+    clocks: dict[int, float] | None = None,
 ) -> list[str]:
-    return [reason.text for reason in prechecks.reasons(given or known.settled(), activity, room)]
+    return [reason.text for reason in prechecks.reasons(given or known.settled(), activity, room, clocks or {})]
 
 
 def test_nothing_stands_against_it_where_all_is_well() -> None:
     for number in range(3):
         assert texts(known.settled(number)) == []
-        assert prechecks.reasons(known.settled(number), IDLE, ROOM) == ()
+        assert prechecks.reasons(known.settled(number), IDLE, ROOM, {}) == ()
     assert texts(known.settled(0, 1)) == []
     assert texts(room=prechecks.Room(None, None)) == []
 
@@ -62,7 +65,6 @@ def test_nothing_stands_against_it_where_all_is_well() -> None:
         ({"raft": known.raft_view(3, 0, connected={1})}, "Raft: 2 of 3 nodes connected; start the other units"),
         ({"raft": known.raft_view(5, 0, connected={1, 2})}, "Raft: 3 of 5 nodes connected; start the other units"),
         ({"raft": known.raft_view(5, 0, connected={1})}, "No Raft majority: 2 of 5 nodes; start the other units"),
-        ({"machine_clock_skew_seconds": 9.6}, "Clock differs by 10 s; check `timedatectl`"),
         (
             {"config": None, "config_error": "profile: 'x' is not allowed (a, b); set with `juju config`"},
             "profile: 'x' is not allowed (a, b); use `juju config`",
@@ -72,6 +74,14 @@ def test_nothing_stands_against_it_where_all_is_well() -> None:
 )
 def test_the_cluster_and_the_machine(changes: dict[str, typing.Any], expected: str) -> None:
     assert texts(known.settled(**changes)) == [expected]
+
+
+def test_clocks() -> None:
+    assert texts(clocks={1: 5.0, 2: 0.0}) == []
+    assert texts(clocks={2: 42.4, 1: 5.6}) == [
+        "Clock differs by 6 s from unit 1's; check `timedatectl`",
+        "Clock differs by 42 s from unit 2's; check `timedatectl`",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,7 @@ def test_all_reasons_are_told_and_the_first_is_charm_refresh_s() -> None:
         "A backup is running; wait for its end",
         "1 prepared transactions; see pg_prepared_xacts",
     ]
-    assert prechecks.reasons(given, busy, ROOM)[0].text == "The cluster has no primary; run get-cluster-status"
+    assert prechecks.reasons(given, busy, ROOM, {})[0].text == "The cluster has no primary; run get-cluster-status"
     # That there is no primary says already why it was not asked.
     assert texts(given, None) == texts(given)
 
@@ -133,7 +143,6 @@ def worst_facts() -> facts.Facts:
     return known.settled(
         cluster=cluster.ClusterView((*known.view(3, synchronous=()).members, member, lagging), paused=True),
         raft=known.raft_view(3, 0, connected=()),
-        machine_clock_skew_seconds=10.0**9,
         config=None,
         config_error="pause-after-unit-refresh: 'after each and every unit' is not allowed (all, first, none); set",
         machine_storages_full=("data", "logs", "archive", "temp"),
@@ -151,7 +160,7 @@ def check(reason: prechecks.Reason) -> None:
 
 def test_the_longest_texts_fit_and_keep_their_remedy() -> None:
     busy = sql.Activity(10.0**8, 10**6, 2**60, True, True)
-    found = prechecks.reasons(worst_facts(), busy, prechecks.Room(0, 0))
+    found = prechecks.reasons(worst_facts(), busy, prechecks.Room(0, 0), {8: 10.0**9})
     assert len(found) >= 12
     for reason in found:
         check(reason)
@@ -160,7 +169,7 @@ def test_the_longest_texts_fit_and_keep_their_remedy() -> None:
 @hypothesis.settings(max_examples=100, deadline=None)
 @hypothesis.given(any_facts())
 def test_every_text_fits_and_is_whole(given: facts.Facts) -> None:
-    found = prechecks.reasons(given, None, prechecks.Room(0, 0))
+    found = prechecks.reasons(given, None, prechecks.Room(0, 0), {1: 9.0})
     assert found
     for reason in found:
         check(reason)

@@ -148,10 +148,54 @@ def test_clocks_differ(deployed: Deployed) -> None:
     on.update_status()
     on.settle()
     assert standby.message == "Synchronous standby; Clock differs by 42 s from other units; check `timedatectl`"
-    on.elect(standby.number)
-    assert standby.act("pre-refresh-check").failure == (
-        "Charm is not ready for refresh. Pre-refresh check failed: Clock differs by 42 s; check `timedatectl`"
+
+
+@pytest.mark.parametrize("skewed", ["own", "another's"])
+@pytest.mark.parametrize("on_primary", [True, False])
+def test_a_check_before_a_refresh_compares_all_clocks(deployed: Deployed, on_primary: bool, skewed: str) -> None:
+    on = deployed(3)
+    unit = next(each for each in on.units.values() if (each is on.primary) is on_primary)
+    others = [each for each in on.units.values() if each is not unit]
+    (unit if skewed == "own" else others[-1]).machine.clock_offset = -42.0
+    on.elect(unit.number)
+    told = others[0] if skewed == "own" else others[-1]
+    assert unit.act("pre-refresh-check").failure == (
+        "Charm is not ready for refresh. Pre-refresh check failed: "
+        f"Clock differs by 42 s from unit {told.number}'s; check `timedatectl`"
     )
+
+
+@pytest.mark.parametrize("skewed", [0, 1, 2])
+def test_without_a_primary_clocks_that_differ_are_told(deployed: Deployed, skewed: int) -> None:
+    on = deployed(3)
+    on.units[skewed].machine.clock_offset = -42.0
+    # Nobody gets the lock, though there is a majority.
+    on.world.raft.paused, on.world.raft.leader = True, None
+    on.world.advance(5)
+    on.update_status()
+    on.run(10)
+    text = "The cluster has no primary; clocks differ by 42 s; check `timedatectl` on each unit"
+    assert {(unit.status.name, unit.message) for unit in on.units.values()} == {("waiting", text)}
+    assert (on.status.name, on.status.message) == ("blocked", text)
+
+
+def test_clocks_cost_one_question_where_there_is_a_primary_and_none_without_a_majority(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(3)
+    asked: list[str] = []
+    monkeypatch.setattr(workload.Workload, "clock_skew_seconds", lambda _, address: asked.append(address))
+    on.update_status()
+    on.settle()
+    # The primary asks nobody.
+    assert asked == [on.primary.machine.address] * 2
+    for number in (1, 2):
+        on.units[number].machine.crash()
+    on.world.advance(60)
+    asked.clear()
+    on.update_status()
+    on.run(10)
+    assert asked == []
 
 
 def test_no_address_yet(on: juju.Application) -> None:
