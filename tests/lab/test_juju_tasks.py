@@ -147,3 +147,40 @@ def test_cancel_task(canned: juju_support.CannedController, run: Run) -> None:
     assert result.status == 1
     assert yaml.safe_load(result.out)["actions"][0]["status"] == "cancelled"
     assert result.err == 'ERROR The following tasks could not be cancelled:\nid: 9\nerror: task "9" not found\n'
+
+
+# What actions there are
+
+
+def test_show_action_tells_of_defaults_and_of_no_other_key(canned: juju_support.CannedController, run: Run) -> None:
+    properties = {
+        "prefix": {"type": "string", "description": "Before the name", "default": "", "enum": ["", "a"]},
+        "full": {"default": False, "type": "boolean"},
+        "odd": None,
+    }
+    canned.answers["actions"] = {"backup": {"description": "Copy it.\n", "schema": {"properties": properties}}}
+    assert run("show-action pg backup") == (
+        0,
+        """\
+Copy it.
+
+
+Arguments
+full:
+  type: boolean
+  description: null
+  default: false
+prefix:
+  type: string
+  description: Before the name
+  default: ""
+
+""",
+        "",
+    )
+
+
+def test_show_action_of_an_unknown_one(canned: juju_support.CannedController, run: Run) -> None:
+    canned.answers["actions"] = {}
+    assert run("show-action pg nothing") == (1, "", 'unknown action "nothing"\n')
+    assert run("show-action pg nothing --quiet") == (1, "", "")

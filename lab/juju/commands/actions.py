@@ -162,9 +162,15 @@ def show_action(invocation: command.Invocation) -> None:
     found = invocation.call("actions", application=name)
     action = found.get(invocation.arguments[1])
     if action is None:
-        raise command.CommandError(f'unknown action "{invocation.arguments[1]}"')
-    text = f"{action['description'].rstrip()}\n"
+        invocation.inform(f'unknown action "{invocation.arguments[1]}"')
+        raise command.CommandError
     properties = action["schema"]["properties"]
-    if properties:
-        text += "\nArguments\n" + output.as_yaml(output.ordered(properties))
-    invocation.write(text)
+    described = {key: _argument(properties[key]) for key in sorted(properties) if isinstance(properties[key], dict)}
+    invocation.write(f"{action['description']}\n\nArguments\n{output.as_yaml(described)}\n")
+
+
+def _argument(declared: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """What show-action tells of a parameter: its type and description always, its default where it has one."""
+    described = {"type": declared.get("type"), "description": declared.get("description")}
+    default = declared.get("default")
+    return described if default is None else described | {"default": default}
