@@ -1,7 +1,7 @@
 """The holds that snaps have on each other's refreshes, and their limits. Pure.
 
 Whatever the order of calls: no snap holds another for longer than 48 hours since it first held it, nor any snap beyond
-90 days since that one's last refresh; only the administrator (the holder `system`) does.
+90 days since that one's last refresh; only the administrator (`system`) may. A clock set back gives at most this anew.
 """
 
 import collections.abc
@@ -64,8 +64,7 @@ class Gating:
 
     def holders(self, held: str) -> dict[str, Hold]:
         """Who holds the snap, in force or not."""
-        found = ((holder, _parse(entry)) for holder, entry in self._holds.get(held, {}).items())
-        return {holder: hold for holder, hold in found if hold is not None}
+        return {holder: hold for holder, entry in self._holds.get(held, {}).items() if (hold := _parse(holder, entry))}
 
     def left(self, holder: str, held: str, now: Time) -> Span:
         """For how long the holder may still hold the snap. Raises KeyError for one that is not installed."""
@@ -78,9 +77,11 @@ class Gating:
     def hold(self, holder: str, duration: Span | None, *affecting: str, now: Time, atomic: bool = False) -> Span:
         """Hold snaps; the shortest time left among them. duration: cut off at the limits; None: all that is left.
 
-        Raises HoldError where some cannot be held: the others are, unless atomic, in which case none is, and this
-        holder's earlier holds on all of them are dropped. Raises KeyError, with nothing held, as `left` does.
+        Raises HoldError where some cannot be held: the others are; if atomic none is, and its earlier holds on all go.
+        With nothing changed, raises KeyError as `left` does, and ValueError for a duration that is not positive.
         """
+        if duration is not None and duration <= Span():
+            raise ValueError(f"a holding duration of {duration.total_seconds()}s: it must be positive, or None")
         left = {held: self.left(holder, held, now) for held in affecting}
         refused = {held: error for held in left if (error := _refusal(holder, held, duration, left[held]))}
         if refused and atomic:
@@ -88,7 +89,7 @@ class Gating:
             raise HoldError(refused)
         for held in left.keys() - refused.keys():
             until = now + min(duration or left[held], left[held])
-            first = self.holders(held).get(holder, Hold(now, now)).first_held
+            first = min(self.holders(held).get(holder, Hold(now, now)).first_held, now)
             times = {"first-held": first.isoformat(), "hold-until": None if until == FOR_EVER else until.isoformat()}
             entries = self._holds.setdefault(held, {})
             entries[holder] = {**entries[holder], **times} if isinstance(entries.get(holder), dict) else times
@@ -102,7 +103,8 @@ class Gating:
 
     def _drop(self, dropped: collections.abc.Callable[[str, str], bool]) -> None:
         for held, entries in self._holds.items():
-            self._holds[held] = {each: entry for each, entry in entries.items() if not dropped(held, each)}
+            gone = {each for each in self.holders(held) if dropped(held, each)}  # what is not understood stays
+            self._holds[held] = {each: entry for each, entry in entries.items() if each not in gone}
 
     def proceed_now(self, holder: str, candidates: affected.Candidates, now: Time, in_progress: bool) -> list[str]:
         """What is refreshed at once, its holds forgotten: updates that this holder holds, and nobody else.
@@ -114,8 +116,7 @@ class Gating:
         held = sorted(name for name in self._holds if holder in self.holders(name))
         if not held:
             raise GatingError(f'no snaps are held by snap "{holder}"')
-        in_force = self.held(now)
-        free = [name for name in held if name in candidates and set(in_force.get(name, ())) <= {holder}]
+        free = [name for name in held if name in candidates and set(self._in_force(name, now)) <= {holder}]
         self.reset(*free)
         return free
 
@@ -133,12 +134,13 @@ class Gating:
 
     def held(self, now: Time) -> dict[str, tuple[str, ...]]:
         """Snaps that must not be refreshed now, and who holds each."""
-        overdue = {held for held, refreshed in self._refreshed.items() if refreshed + MAXIMUM_POSTPONEMENT < now}
-        found: dict[str, tuple[str, ...]] = {}
-        for held in sorted(self._holds):
-            holds = {each for each, hold in self.holders(held).items() if hold.until >= now}
-            found[held] = tuple(sorted(holds & {SYSTEM} if held in overdue else holds))
-        return {held: holders for held, holders in found.items() if holders}
+        return {held: found for held in sorted(self._holds) if (found := self._in_force(held, now))}
+
+    def _in_force(self, held: str, now: Time) -> tuple[str, ...]:
+        # A hold is not in force before it has begun: it was made while the clock was ahead.
+        timely = self._refreshed.get(held, now) + MAXIMUM_POSTPONEMENT >= now
+        holds = {each: hold for each, hold in self.holders(held).items() if hold.until >= now}
+        return tuple(sorted(each for each, (first, _) in holds.items() if each == SYSTEM or (timely and first <= now)))
 
     def to_refresh(self, candidates: collections.abc.Iterable[str], now: Time) -> tuple[list[str], list[str]]:
         """The updates that go ahead now, and those that are skipped since their snap is held; in order of name."""
@@ -176,9 +178,9 @@ def _refusal(holder: str, held: str, wanted: Span | None, left: Span) -> GatingE
     return GatingError(f"requested holding duration for {what} exceeds maximum holding time", left)
 
 
-def _parse(entry: typing.Any) -> Hold | None:
+def _parse(holder: str, entry: typing.Any) -> Hold | None:
     try:
-        until = FOR_EVER.isoformat() if entry["hold-until"] is None else entry["hold-until"]
+        until = FOR_EVER.isoformat() if holder == SYSTEM and entry["hold-until"] is None else entry["hold-until"]
         return Hold(*(Time.fromisoformat(each).astimezone(datetime.UTC) for each in (entry["first-held"], until)))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

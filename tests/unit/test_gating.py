@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import pathlib
 import typing
 
 import pytest
@@ -127,6 +128,18 @@ def test_an_atomic_hold_is_all_or_none_and_drops_earlier_ones() -> None:
         gates.hold("db", None, "db", "base", now=NOW + 49 * HOUR, atomic=True)
     assert gates.held(NOW + 49 * HOUR) == {"base": ("other",)}
     assert gates.hold("db", None, "db", "content", now=NOW + 49 * HOUR, atomic=True) == 48 * HOUR
+
+
+@pytest.mark.parametrize("duration", [datetime.timedelta(), -HOUR, -100 * DAY])
+@pytest.mark.parametrize("holder", ["db", engine.SYSTEM])
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_duration_that_is_not_positive_is_an_error(duration: datetime.timedelta, holder: str, atomic: bool) -> None:
+    gates = gating()
+    gates.hold(holder, HOUR, "base", now=NOW)
+    before = json.dumps(gates.state)
+    with pytest.raises(ValueError, match=rf"{duration.total_seconds()}s: it must be positive, or None"):
+        gates.hold(holder, duration, "base", "content", now=NOW, atomic=atomic)
+    assert json.dumps(gates.state) == before
 
 
 def test_a_snap_that_is_not_installed_cannot_be_held() -> None:
@@ -305,6 +318,7 @@ def test_durations_are_written_as_go_does(seconds: int, text: str) -> None:
     [
         {"first-held": "2025-05-10T10:00:00Z"},
         {"first-held": None, "hold-until": None},
+        {"first-held": "2025-05-10T10:00:00Z", "hold-until": None},
         {"first-held": "yesterday", "hold-until": None},
         {"first-held": 5, "hold-until": None},
         ["first-held"],
@@ -329,7 +343,83 @@ def test_a_first_hold_in_the_future_gains_nothing() -> None:
     assert gates.left("db", "base", NOW) == 48 * HOUR
 
 
+def test_a_hold_made_while_the_clock_was_ahead_does_not_outlast_the_48_hours() -> None:
+    ahead = NOW + 60 * DAY
+    gates = gating()
+    gates.hold("db", None, "base", now=ahead)
+    assert gates.held(NOW) == {}, "it has not begun"
+    assert gates.hold("db", None, "base", now=NOW) == 48 * HOUR
+    assert gates.holders("base") == {"db": engine.Hold(NOW, NOW + 48 * HOUR)}
+    assert gates.held(NOW) == gates.held(NOW + 48 * HOUR) == {"base": ("db",)}
+    with pytest.raises(engine.HoldError, match="anymore"):
+        gates.hold("db", None, "base", now=NOW + 48 * HOUR)
+    assert gates.held(NOW + 49 * HOUR) == gates.held(ahead) == {}
+
+
+def test_a_hold_made_while_the_clock_was_ahead_is_in_force_from_then_for_its_time() -> None:
+    ahead = NOW + 60 * DAY
+    gates = gating()
+    gates.hold("db", None, "base", now=ahead)
+    assert gates.held(ahead - HOUR) == {}
+    assert gates.held(ahead) == gates.held(ahead + 48 * HOUR) == {"base": ("db",)}
+    assert gates.held(ahead + 49 * HOUR) == {}
+
+
+def test_the_clock_going_back_does_not_lift_the_hold_of_the_administrator() -> None:
+    gates = gating()
+    gates.hold(engine.SYSTEM, None, "base", now=NOW + 60 * DAY)
+    gates.hold(engine.SYSTEM, 100 * DAY, "content", now=NOW + 60 * DAY)
+    assert gates.held(NOW) == {"base": ("system",), "content": ("system",)}
+
+
+def test_proceed_now_after_the_clock_went_back() -> None:
+    ahead = NOW + 60 * DAY
+    gates = gating()
+    gates.hold("db", None, "base", "content", "other", now=ahead)
+    gates.hold("other", None, "base", now=ahead)
+    gates.hold(engine.SYSTEM, None, "content", now=ahead)
+    gates.hold("content", None, "other", now=NOW)
+    # Of the others, only the hold that has begun and the administrator's stand in the way.
+    assert gates.proceed_now("db", updates("base", "content", "other"), NOW, in_progress=False) == ["base"]
+    assert gates.held(NOW) == {"content": ("system",), "other": ("content",)}
+    assert "base" not in gates.state
+
+
+def refused(gates: engine.Gating) -> None:
+    with pytest.raises(engine.HoldError):
+        gates.hold("other", 49 * HOUR, "base", "content", now=NOW, atomic=True)
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [
+        lambda gates: gates.proceed("db"),
+        lambda gates: gates.proceed("db", ["base", "meta"]),
+        lambda gates: [gates.proceed(name) for name in ("format", "later", "other")],
+        lambda gates: gates.proceed_now("db", updates("base", "meta"), NOW, in_progress=False),
+        lambda gates: gates.prune(()),
+        lambda gates: gates.reset("base", "meta"),
+        lambda gates: [gates.forget(name) for name in ("base", "db", "meta", "format", "later")],
+        refused,
+    ],
+    ids=["proceed", "proceed on some", "proceed of it", "proceed now", "prune", "reset", "forget", "atomic"],
+)
+def test_what_is_not_understood_is_never_dropped(drop: typing.Callable[[engine.Gating], object]) -> None:
+    endless = {"first-held": "2025-05-10T10:00:00Z", "hold-until": None}
+    strange = {"meta": {"format": 2, "db": "text"}, "base": {"later": {"first-held": 5}, "other": endless}}
+    gates = gating(json.loads(json.dumps(strange)))
+    gates.hold("db", None, "base", now=NOW)
+    drop(gates)
+    gates.proceed("db")
+    assert gates.state == strange
+
+
 def test_the_state_given_is_not_changed() -> None:
     state: dict[str, typing.Any] = {"base": {}}
     gating(state).hold("db", None, "base", now=NOW)
     assert state == {"base": {}}
+
+
+def test_the_engine_stays_small() -> None:
+    directory = pathlib.Path(engine.__file__).parent
+    assert sum(len(path.read_text().splitlines()) for path in directory.rglob("*.py")) < 300
