@@ -202,7 +202,8 @@ class PostgresqlCharm(ops.CharmBase):
                 from snap_refresh import actions as snap_actions
 
                 known = self._with_snaps(known, fresh=True)
-                snap_actions.act(event, known, self.workload, self.charm_dir)
+                now_known = snap_actions.act(event, known, self.workload, self.charm_dir)
+                known = dataclasses.replace(known, snap_refresh=now_known)
             case _:
                 known = self._on_refresh_action(event, known)
         # An action of charm-refresh may have stopped the workload: it is started here as in any event.

@@ -9,7 +9,7 @@ Invariants:
 - One unit at a time becomes a member: only while all members are healthy, lowest number first.
 - A unit that has been a member is started again whenever it does not run.
 - Raft's state is given up for a new address only where the other members have a majority, and can take the unit in.
-- A charm that is refused (refusal.py) changes nothing: it only keeps running what has run.
+- A charm that is refused (refusal.py) changes nothing: it only keeps running what has run, and held what was held.
 - PostgreSQL's parameters are a charm's for the snap that it pins: while a refresh is in progress they change with the
   snap only.
 - A refreshed unit allows the next one only while the cluster is healthy, and never a primary: it is handed over first,
@@ -39,9 +39,8 @@ def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
     """The steps that are due and allowed now, in order."""
     if known.leaving:
         return (Step.LEAVE,) if _has_to_leave(known.machine) else ()
-    if known.refused is not None:
-        return tuple(_restart(known))
-    return tuple(_plan(known))
+    steps = tuple(_restart(known) if known.refused is not None else _plan(known))
+    return steps if Step.GATE_SNAPS in steps else (*steps, *snap_planner.gate(known))
 
 
 def _has_to_leave(machine: facts.Machine) -> bool:

@@ -2,8 +2,8 @@
 
 Invariants:
 - The snaps below the workload are held before an update is there, so that none comes in unseen.
-- One unit at a time refreshes: the leader records whose turn it is, and a unit acts only on a turn that was recorded in
-  an earlier hook. Replicas come first, and the primary hands over before its snaps refresh.
+- One unit at a time refreshes: a unit acts in its turn only (turns.py), and while no other one is at it. The primary
+  hands over before its snaps refresh.
 - No unit begins while the cluster is not healthy, or outside of the window.
 - Nothing is held beyond the engine's limits: when they are reached the holds end, whatever the cluster does.
 - A hold that the administrator has set is left alone, and so is the update that it holds.
@@ -29,10 +29,14 @@ STANDING_HOLD = datetime.timedelta(hours=48)
 WARNING = datetime.timedelta(hours=12)
 """How long before the limit the status tells of it."""
 REPORT_RESTORED = datetime.timedelta(hours=24)
-PRIMARY_WAITS = datetime.timedelta(minutes=20)
-"""How long the primary has updates before its turn: time for each replica to see its own."""
+REQUEST_COUNTS = datetime.timedelta(hours=1)
+"""How long a request of the operator's goes past the window."""
 MAXIMUM_ATTEMPTS = 3
-"""How often snapd is asked for one update; then it is left to snapd's own schedule."""
+"""How often snapd is asked for one update; then it waits for the limit, and for snapd's own schedule."""
+ATTEMPT_SPACING = datetime.timedelta(minutes=30)
+"""From one attempt to the next: what is wrong with a store or a disk takes its time."""
+REFRESH_TIME = datetime.timedelta(hours=2)
+"""A unit whose snaps have refreshed for longer keeps nobody waiting."""
 
 
 class Verdict(enum.Enum):
@@ -80,17 +84,14 @@ def decide(known: facts.Facts) -> Decision | None:
         wanted[name] = _standing(seen, name)
     refresh: tuple[str, ...] = ()
     if verdict is Verdict.PROCEED and not seen.busy:
-        refresh = tuple(name for name in updates if not _exhausted(seen, updates[name]))
+        refresh = tuple(name for name, update in updates.items() if _is_due(seen, update))
     return Decision(verdict, reason, updates, limit, overdue, gating, wanted, refresh, candidate)
 
 
 def administrator(seen: model.SnapRefresh) -> dict[str, Time]:
     """Holds in force on the workload's foundation that are not the charm's own: they are somebody's will."""
-    return {
-        name: until
-        for name, until in seen.holds.items()
-        if name in seen.foundation and until > seen.now and seen.remembered.holds.get(name) != until
-    }
+    foreign = seen.foundation & (seen.holds.keys() - seen.own_holds.keys())
+    return {name: seen.holds[name] for name in foreign if seen.holds[name] > seen.now}
 
 
 def removed(seen: model.SnapRefresh) -> set[str]:
@@ -126,33 +127,40 @@ def _limit(
 
 def _standing(seen: model.SnapRefresh, name: str) -> Time:
     """Kept as it is for the first half of its time, so that not every hook sets it anew."""
-    current = seen.remembered.holds.get(name)
-    if current is not None and current - seen.now > STANDING_HOLD / 2:
+    current = seen.own_holds.get(name)
+    if current is not None and STANDING_HOLD / 2 < current - seen.now <= STANDING_HOLD:
         return current
     return (seen.now + STANDING_HOLD).replace(microsecond=0)
 
 
-def _exhausted(seen: model.SnapRefresh, update: affected.Candidate) -> bool:
-    revision, count = seen.remembered.attempts.get(update.name, ("", 0))
-    return revision == update.revision and count >= MAXIMUM_ATTEMPTS
+def exhausted(seen: model.SnapRefresh, update: affected.Candidate) -> bool:
+    """Whether snapd has failed too often to refresh to this revision."""
+    before = seen.remembered.attempts.get(update.name)
+    return before is not None and before.revision == update.revision and before.tries >= MAXIMUM_ATTEMPTS
+
+
+def _is_due(seen: model.SnapRefresh, update: affected.Candidate) -> bool:
+    before = seen.remembered.attempts.get(update.name)
+    if before is None or before.revision != update.revision:
+        return True
+    # Also where the clock was put back.
+    spaced = not datetime.timedelta() <= seen.now - before.last < ATTEMPT_SPACING
+    return before.tries < MAXIMUM_ATTEMPTS and spaced
 
 
 def _verdict(
     known: facts.Facts, seen: model.SnapRefresh, updates: dict[str, affected.Candidate], overdue: bool
 ) -> tuple[Verdict, str, str | None]:
     if not updates:
-        held = sorted(seen.updates.keys() & administrator(seen).keys())
-        return (
-            Verdict.NOTHING,
-            f"held by the administrator: {', '.join(held)}" if held else "no update is pending",
-            None,
-        )
-    if all(_exhausted(seen, each) for each in updates.values()):
-        names = ", ".join(updates)
-        return Verdict.RELEASED, f"snapd failed {MAXIMUM_ATTEMPTS} times to refresh {names}; see `snap changes`", None
+        return Verdict.NOTHING, _nothing(seen), None
     if overdue:
         return _overdue(known, seen)
-    against = _against_turn(known, seen) or against_cluster(known, seen.now) or _against_backup(seen)
+    if all(exhausted(seen, each) for each in updates.values()):
+        names = ", ".join(updates)
+        return Verdict.HOLD, f"snapd failed {MAXIMUM_ATTEMPTS} times to refresh {names}; see `snap changes`", None
+    window = None if requested(seen) else seen.now
+    against = _against_turn(known, seen) or against_cluster(known, window) or against_others(known, seen)
+    against = against or against_backup(seen)
     if against is not None:
         return Verdict.HOLD, against, None
     if not known.is_primary or len(known.numbers) == 1:
@@ -162,6 +170,24 @@ def _verdict(
     if isinstance(candidate, handover.Refused):
         return Verdict.HOLD, f"this unit is the primary, and {candidate.reason}", None
     return Verdict.HAND_OVER, "this unit is the primary", candidate.name
+
+
+def _nothing(seen: model.SnapRefresh) -> str:
+    held = held_by_administrator(seen)
+    if held:
+        return f"held by the administrator: {', '.join(held)}"
+    return "snapd finishes a refresh" if seen.busy else "no update is pending"
+
+
+def held_by_administrator(seen: model.SnapRefresh) -> list[str]:
+    """Snaps whose update waits since the administrator wants it so."""
+    return sorted(seen.updates.keys() & administrator(seen).keys())
+
+
+def requested(seen: model.SnapRefresh) -> bool:
+    """Whether the operator has asked for the updates, a short time ago."""
+    at = seen.remembered.requested
+    return at is not None and datetime.timedelta() <= seen.now - at < REQUEST_COUNTS
 
 
 def _overdue(known: facts.Facts, seen: model.SnapRefresh) -> tuple[Verdict, str, str | None]:
@@ -191,6 +217,18 @@ def _against_turn(known: facts.Facts, seen: model.SnapRefresh) -> str | None:
     return against or "this unit waits for its turn"
 
 
+def refreshing(wishes: collections.abc.Mapping[int, model.Wish], now: Time) -> list[int]:
+    """The units whose snaps refresh now."""
+    begun = {number: each.refreshing for number, each in wishes.items()}
+    return sorted(number for number, since in begun.items() if since is not None and now - since < REFRESH_TIME)
+
+
+def against_others(known: facts.Facts, seen: model.SnapRefresh) -> str | None:
+    """Whether another unit's snaps refresh now, in its turn or by force."""
+    at_it = refreshing(seen.wishes, seen.now)
+    return f"the snaps of {facts.unit_name(known.application, at_it[0])} refresh" if at_it else None
+
+
 def against_cluster(known: facts.Facts, now: Time | None) -> str | None:
     """Why no unit's snaps may refresh now; None if they may. now: with regard to the window; None: without."""
     if known.refresh is None or known.refresh.in_progress:
@@ -210,60 +248,11 @@ def against_cluster(known: facts.Facts, now: Time | None) -> str | None:
     return None
 
 
-def _against_backup(seen: model.SnapRefresh) -> str | None:
+def against_backup(seen: model.SnapRefresh) -> str | None:
+    """Whether a backup runs that a refresh would disturb."""
     if seen.backup_running is None:
         return "the primary cannot be asked for backups"
     return "a backup is running" if seen.backup_running else None
-
-
-def wish(known: facts.Facts, decided: Decision) -> str:
-    """What this unit publishes: empty while it waits for nothing."""
-    seen = known.snap_refresh
-    if seen is None or not decided.updates or decided.limit is None:
-        return ""
-    if all(_exhausted(seen, each) for each in decided.updates.values()):
-        return ""
-    return model.Wish(tuple(decided.updates), _since(seen, decided), decided.limit).text()
-
-
-def _since(seen: model.SnapRefresh, decided: Decision) -> Time:
-    """When an update was first held. Past the limit the engine has no holds: then as it was published until now."""
-    gating = engine.Gating({}, decided.gating)
-    holds = (gating.holders(name).get(model.WORKLOAD) for name in decided.updates)
-    times = [hold.first_held for hold in holds if hold]
-    try:
-        before = model.Wish.parse(seen.published or "")
-    except (ValueError, KeyError, TypeError):
-        before = None
-    if before is not None and decided.updates.keys() & set(before.snaps):
-        times.append(before.since)
-    return min(times, default=typing.cast(Time, decided.limit))
-
-
-def next_turn(known: facts.Facts, decided: Decision) -> int | None:
-    """The unit whose turn the leader records: it stays until that unit has nothing that waits.
-
-    Replicas come before the primary, the highest number first, also those that will see their updates only now. Where
-    something speaks against any turn, only units whose limit is reached get one.
-    """
-    seen = typing.cast(model.SnapRefresh, known.snap_refresh)
-    own = wish(known, decided)
-    wishes = {**seen.wishes, **({known.number: model.Wish.parse(own)} if own else {})}
-    if seen.turn in wishes:
-        return seen.turn
-    waiting = len(wishes)
-    if against_cluster(known, seen.now) is not None:
-        wishes = {number: each for number, each in wishes.items() if each.until <= seen.now}
-    primary = known.cluster.primary if known.cluster else None
-    last = known.number_of(primary) if primary else None
-    if last in wishes and len(known.numbers) > 1 and not _primary_may(wishes[last], waiting, seen.now):
-        del wishes[last]
-    return max(wishes, key=lambda number: (number != last, number), default=None)
-
-
-def _primary_may(own: model.Wish, waiting: int, now: Time) -> bool:
-    """Whether the primary's turn may come: nobody else waits, or is about to; or its limit is long over."""
-    return (waiting == 1 and own.since + PRIMARY_WAITS <= now) or own.until + PRIMARY_WAITS <= now
 
 
 def remembered(seen: model.SnapRefresh, decided: Decision) -> model.Remembered:
@@ -271,24 +260,29 @@ def remembered(seen: model.SnapRefresh, decided: Decision) -> model.Remembered:
     before = seen.remembered
     overdue = dict.fromkeys(decided.updates, decided.limit) if decided.overdue and decided.limit else {}
     attempts = {name: each for name, each in before.attempts.items() if name in decided.updates}
+    gone = removed(seen)
     restored = {name: at for name, at in before.restored.items() if seen.now - at < REPORT_RESTORED}
-    restored |= dict.fromkeys(removed(seen) & {*decided.holds, model.WORKLOAD}, seen.now)
+    restored |= dict.fromkeys(gone & {*decided.holds, model.WORKLOAD}, seen.now)
     own = seen.holds.get(model.WORKLOAD)
     holds = decided.holds if own is None or own.year < snap.FAR_YEAR else {**decided.holds, model.WORKLOAD: own}
+    since = {name: before.since[name] for name in before.since.keys() & holds.keys() - gone}
     return dataclasses.replace(
         before,
         gating=decided.gating,
         holds=holds,
+        since={**dict.fromkeys(holds, seen.now), **since},
         overdue=overdue,
         attempts=attempts,
         restored=restored,
+        requested=before.requested if decided.updates and requested(seen) else None,
     )
 
 
-def after_asking(seen: model.SnapRefresh, update: affected.Candidate) -> tuple[str, int]:
+def after_asking(seen: model.SnapRefresh, update: affected.Candidate) -> model.Attempts:
     """How often snapd was asked for that update, with this time."""
-    revision, count = seen.remembered.attempts.get(update.name, ("", 0))
-    return update.revision, count + 1 if revision == update.revision else 1
+    before = seen.remembered.attempts.get(update.name)
+    tries = before.tries if before is not None and before.revision == update.revision else 0
+    return model.Attempts(update.revision, tries + 1, seen.now)
 
 
 def superseded(known: facts.Facts) -> affected.Candidate | None:

@@ -32,7 +32,7 @@ class Executor:
             return
         for name in sorted(decision.removed(seen)):
             logger.warning("The hold of %s was removed; putting it back", name)
-        # Remembered before it is done: a hold that the charm does not know for its own is taken for somebody's will.
+        # Remembered before it is done: a hold that is not there as remembered is put back.
         self._remember(decision.remembered(seen, decided))
         try:
             self._change_holds(seen, decided)
@@ -49,31 +49,47 @@ class Executor:
                 until.setdefault(time, []).append(name)
         for time, names in until.items():
             self._workload.snapd.hold(names, time)
-        ours = {name for name, time in seen.remembered.holds.items() if seen.holds.get(name) == time}
-        gone = ours - decided.holds.keys() - {model.WORKLOAD}
+        gone = seen.own_holds.keys() - decided.holds.keys()
         if gone:
             logger.info("No longer holding %s: %s", ", ".join(sorted(gone)), decided.reason)
             self._workload.snapd.unhold(gone)
 
     def refresh(self) -> None:
         """Ask snapd for the updates that are due. It carries them out by itself."""
-        if self._decided is not None:
+        if self._known.snap_refresh is not None and self._decided is not None:
             self.run_now(self._decided.refresh)
 
-    def run_now(self, names: collections.abc.Iterable[str]) -> None:
-        """Ask snapd for these updates, each once."""
+    def run_now(self, names: collections.abc.Iterable[str]) -> model.Remembered:
+        """Ask snapd for these updates, each once; what is remembered then."""
         seen, decided = self._known.snap_refresh, self._decided
         if seen is None or decided is None:
-            return
-        remembered = decision.remembered(seen, decided)
+            raise ValueError("nothing is known of this machine's snaps")
+        content = decision.remembered(seen, decided)
         for name in names:
-            update = decided.updates[name]
+            before, update = content, decided.updates[name]
             # Remembered before it is done: snapd itself may be what restarts.
-            attempts = {**remembered.attempts, name: decision.after_asking(seen, update)}
-            remembered = dataclasses.replace(remembered, attempts=attempts)
-            self._remember(remembered)
+            attempts = {**before.attempts, name: decision.after_asking(seen, update)}
+            content = dataclasses.replace(before, attempts=attempts)
+            self._remember(content)
             logger.info("Refreshing the snap %s to revision %s: %s", name, update.revision, decided.reason)
-            self._workload.snapd.refresh(name)
+            try:
+                self._workload.snapd.refresh(name)
+            except snap.SnapdUnreachableError:
+                raise
+            except snap.SnapOperationError:
+                # It has not begun, say since another change is in progress: that is no attempt.
+                self._remember(before)
+                raise
+        return content
+
+    def request(self) -> model.Remembered:
+        """Remember that the operator asked for the updates, as often as they have failed; what is remembered then."""
+        seen, decided = self._known.snap_refresh, self._decided
+        if seen is None or decided is None:
+            raise ValueError("nothing is known of this machine's snaps")
+        content = dataclasses.replace(decision.remembered(seen, decided), requested=seen.now, attempts={})
+        self._remember(content)
+        return content
 
     def _remember(self, content: model.Remembered) -> None:
         files.ensure_file(self._directory / model.FILE, content.text() + "\n", files.ROOT, 0o600)

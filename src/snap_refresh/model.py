@@ -15,7 +15,7 @@ SNAPD = "snapd"
 WISH = "snap-updates"
 """Key in a unit's databag: its Wish."""
 TURN = "snap-refresh-turn"
-"""Key in the application's databag: number of the unit whose turn it is."""
+"""Key in the application's databag: the Turn."""
 FILE = ".snap-refresh.json"
 """What a unit remembers, in the charm directory; what the charm's package does not have survives upgrades."""
 
@@ -27,13 +27,29 @@ def time_text(time: Time) -> str:
     return time.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _text_or_none(time: Time | None) -> str | None:
+    return None if time is None else time_text(time)
+
+
 def _time(text: str) -> Time:
     found = Time.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
+def _time_or_none(text: str | None) -> Time | None:
+    return _time(text) if text else None
+
+
 def _times(values: object) -> dict[str, Time]:
     return {name: _time(text) for name, text in typing.cast(dict[str, str], values).items()}
+
+
+class Attempts(typing.NamedTuple):
+    """How often snapd was asked for an update."""
+
+    revision: str
+    tries: int
+    last: Time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,17 +76,21 @@ class Remembered:
     """The charm's own holds as it has set them in snapd."""
     overdue: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
     """Updates that are not held any more since the limit was reached, and when it was seen."""
-    attempts: collections.abc.Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
-    """The revision that snapd was asked to refresh to, and how often."""
+    since: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
+    """Since when the charm has held each of them without a break."""
+    attempts: collections.abc.Mapping[str, Attempts] = dataclasses.field(default_factory=dict)
+    """By name of the snap."""
     restored: collections.abc.Mapping[str, Time] = dataclasses.field(default_factory=dict)
     """Holds that somebody had removed, and when the charm put them back."""
+    requested: Time | None = None
+    """When the operator asked for the updates by run-snap-refresh."""
 
     @classmethod
     def parse(cls, text: str) -> "Remembered":
         """From the file. What it does not know in it is ignored."""
         found = json.loads(text)
         return cls(
-            asked=_time(found["asked"]) if found.get("asked") else None,
+            asked=_time_or_none(found.get("asked")),
             failure=found.get("failure"),
             updates={
                 name: affected.Candidate(name, each["revision"], each.get("version", ""), each.get("channel", ""))
@@ -78,14 +98,17 @@ class Remembered:
             },
             installed=dict(found.get("installed", {})),
             connections=tuple((interface, plug, slot) for interface, plug, slot in found.get("connections", ())),
-            looked=_time(found["looked"]) if found.get("looked") else None,
+            looked=_time_or_none(found.get("looked")),
             gating=dict(found.get("gating", {})),
             holds=_times(found.get("holds", {})),
             overdue=_times(found.get("overdue", {})),
+            since=_times(found.get("since", {})),
             attempts={
-                name: (str(revision), int(count)) for name, (revision, count) in found.get("attempts", {}).items()
+                name: Attempts(str(revision), int(tries), _time(last))
+                for name, (revision, tries, last) in found.get("attempts", {}).items()
             },
             restored=_times(found.get("restored", {})),
+            requested=_time_or_none(found.get("requested")),
         )
 
     def text(self) -> str:
@@ -96,18 +119,19 @@ class Remembered:
         }
         times = {
             key: {name: time_text(time) for name, time in getattr(self, key).items()}
-            for key in ("holds", "overdue", "restored")
+            for key in ("holds", "overdue", "since", "restored")
         }
         return json.dumps(
             {
-                "asked": None if self.asked is None else time_text(self.asked),
+                "asked": _text_or_none(self.asked),
                 "failure": self.failure,
                 "updates": updates,
                 "installed": dict(self.installed),
                 "connections": self.connections,
-                "looked": None if self.looked is None else time_text(self.looked),
+                "looked": _text_or_none(self.looked),
+                "requested": _text_or_none(self.requested),
                 "gating": self.gating,
-                "attempts": self.attempts,
+                "attempts": {name: [*each[:2], time_text(each.last)] for name, each in self.attempts.items()},
                 **times,
             },
             sort_keys=True,
@@ -117,23 +141,50 @@ class Remembered:
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
-    """What a unit publishes while it has updates that wait for their turn."""
+    """What a unit publishes while it has updates that wait for their turn, or come in."""
 
     snaps: tuple[str, ...]
     since: Time
     """When it first held one of them."""
     until: Time
     """When it stops to hold them, whatever the cluster does."""
+    requested: Time | None = None
+    """When the operator asked for them, outside of the window."""
+    refreshing: Time | None = None
+    """Since when snapd has been at it."""
 
     @classmethod
     def parse(cls, text: str) -> "Wish":
-        """From the databag."""
+        """From the databag. Raises ValueError, KeyError or TypeError for what is none."""
         found = json.loads(text)
-        return cls(tuple(found["snaps"]), _time(found["since"]), _time(found["until"]))
+        requested, refreshing = (_time_or_none(found.get(key)) for key in ("requested", "refreshing"))
+        return cls(tuple(found["snaps"]), _time(found["since"]), _time(found["until"]), requested, refreshing)
 
     def text(self) -> str:
         """For the databag."""
-        return json.dumps({"snaps": list(self.snaps), "since": time_text(self.since), "until": time_text(self.until)})
+        times = {key: getattr(self, key) for key in ("since", "until", "requested", "refreshing")}
+        texts = {key: time_text(time) for key, time in times.items() if time is not None}
+        return json.dumps({"snaps": list(self.snaps), **texts})
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """Whose snaps may refresh, as the leader records it."""
+
+    unit: int
+    since: Time
+    passed: tuple[int, ...] = ()
+    """Units whose turn has passed without their updates coming in."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Turn":
+        """From the databag. Raises ValueError, KeyError or TypeError for what is none."""
+        found = json.loads(text)
+        return cls(int(found["unit"]), _time(found["since"]), tuple(map(int, found.get("passed", ()))))
+
+    def text(self) -> str:
+        """For the databag."""
+        return json.dumps({"unit": self.unit, "since": time_text(self.since), "passed": list(self.passed)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,18 +197,42 @@ class SnapRefresh:
     revisions: collections.abc.Mapping[str, str]
     """Of the installed snaps, by name."""
     holds: collections.abc.Mapping[str, Time]
-    """Holds in snapd, in force or not, by name; whoever has set them."""
+    """Holds in snapd, in force or not, by name; whoever has set them. To the second."""
     remembered: Remembered
+    marked: frozenset[str] = frozenset()
+    """Snaps whose hold bears the charm's mark (workload.snapd)."""
     wishes: collections.abc.Mapping[int, Wish] = dataclasses.field(default_factory=dict)
     """Of the other units, by number."""
     published: str | None = None
     """This unit's wish as it is in the databag."""
-    turn: int | None = None
-    """The unit whose turn it is, as the leader has recorded it."""
+    recorded: Turn | None = None
+    """As the leader has recorded it."""
     busy: tuple[str, ...] = ()
-    """What snapd is refreshing now; looked at only in this unit's turn."""
+    """What snapd is refreshing now; looked at only where this unit may have begun it."""
     backup_running: bool | None = False
-    """None: the primary could not be asked. Looked at only in this unit's turn."""
+    """None: the primary could not be asked. Looked at only before this unit begins."""
+
+    @property
+    def turn(self) -> int | None:
+        """The unit whose turn it is."""
+        return None if self.recorded is None else self.recorded.unit
+
+    @property
+    def published_wish(self) -> Wish | None:
+        """This unit's wish as it is in the databag; None too where it is not understood."""
+        try:
+            return Wish.parse(self.published or "")
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def own_holds(self) -> dict[str, Time]:
+        """Holds in snapd that the charm has set, on whatever snap but its workload's."""
+        return {
+            name: until
+            for name, until in self.holds.items()
+            if name != WORKLOAD and (name in self.marked or self.remembered.holds.get(name) == until)
+        }
 
     @functools.cached_property
     def foundation(self) -> frozenset[str]:

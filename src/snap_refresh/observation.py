@@ -17,11 +17,11 @@ import facts
 import peers as peer_relation
 from gating import affected
 from snap_refresh import model
-from workload import machine, snap, sql
+from workload import machine, snap, snapd, sql
 
 logger = logging.getLogger(__name__)
 
-ASK_SECONDS = 300.0
+ASK_SECONDS = 3600.0
 """The store is asked at most that often: its answer takes a second, and the holds stand anyway."""
 ASK_AGAIN_SECONDS = 1800.0
 """After it has not answered."""
@@ -37,25 +37,31 @@ def observe(
     fresh: bool = False,
 ) -> model.SnapRefresh | None:
     """All of it; None where there is nothing to decide on. fresh: ask the store, however short ago it was asked."""
-    if known.leaving or not known.ready or known.machine.snap is None or known.machine.snap.revision is None:
+    # A charm that is refused is not ready, and what is held stays so.
+    if known.leaving or not (known.ready or known.refused) or known.machine.snap is None:
+        return None
+    if known.machine.snap.revision is None:
         return None
     installed = workload.snap.all_installed()
     revisions = {str(each["name"]): str(each["revision"]) for each in installed}
     now = datetime.datetime.fromtimestamp(int(time.time())).astimezone()
     remembered = _ask(load(directory), revisions, workload, now, fresh)
-    turn = peers.application_value(model.TURN)
+    holds = {str(each["name"]): datetime.datetime.fromisoformat(each["hold"]) for each in installed if each.get("hold")}
     seen = model.SnapRefresh(
         now=now,
         system=_system(installed, remembered),
         revisions=revisions,
-        holds={str(each["name"]): _time(each["hold"]) for each in installed if each.get("hold")},
+        holds={name: until.replace(microsecond=0) for name, until in holds.items()},
+        marked=frozenset(name for name, until in holds.items() if snapd.is_marked(until)),
         remembered=remembered,
         wishes=_wishes(peers.others_values(model.WISH)),
         published=peers.unit_value(model.WISH),
-        turn=int(turn) if turn else None,
+        recorded=_turn(peers.application_value(model.TURN)),
     )
-    if seen.turn == known.number and seen.updates:
-        return _in_turn(seen, known, workload)
+    if seen.turn == known.number or (seen.published_wish and seen.published_wish.refreshing):
+        seen = dataclasses.replace(seen, busy=_busy(workload))
+    if fresh or (seen.turn == known.number and seen.updates):
+        seen = dataclasses.replace(seen, backup_running=_backup_running(known, workload))
     return seen
 
 
@@ -122,7 +128,7 @@ def _system(installed: list[dict[str, typing.Any]], remembered: model.Remembered
             type=each.get("type", "app"),
             base=each.get("base") or "",
             gates=each["name"] == model.WORKLOAD,
-            refreshed=_time(each["install-date"]) if each.get("install-date") else None,
+            refreshed=datetime.datetime.fromisoformat(each["install-date"]) if each.get("install-date") else None,
             file_time=_file_time(each.get("mounted-from")),
             channel=each.get("tracking-channel", ""),
             inhibited=bool(each.get("refresh-inhibit")),
@@ -140,13 +146,6 @@ def _file_time(path: str | None) -> datetime.datetime:
         return affected.Snap("").file_time
 
 
-def _time(text: typing.Any) -> datetime.datetime:
-    """RFC 3339 as snapd writes it, with up to nine digits of a second's fraction; "forever" lies in a far year."""
-    whole, point, rest = str(text).partition(".")
-    zone = rest.lstrip("0123456789") if point else ""
-    return datetime.datetime.fromisoformat(whole + zone)
-
-
 def _wishes(texts: dict[int, str]) -> dict[int, model.Wish]:
     found: dict[int, model.Wish] = {}
     for number, text in texts.items():
@@ -157,14 +156,20 @@ def _wishes(texts: dict[int, str]) -> dict[int, model.Wish]:
     return found
 
 
-def _in_turn(seen: model.SnapRefresh, known: facts.Facts, workload: machine.Workload) -> model.SnapRefresh:
-    """What has to be known only by the unit that is to act."""
+def _turn(text: str | None) -> model.Turn | None:
     try:
-        busy = tuple(workload.snapd.changes())
+        return model.Turn.parse(text) if text else None
+    except (ValueError, KeyError, TypeError):
+        logger.warning("Whose turn it is to refresh snaps is not understood")
+        return None
+
+
+def _busy(workload: machine.Workload) -> tuple[str, ...]:
+    try:
+        return tuple(workload.snapd.changes())
     except snap.SnapOperationError as error:
         logger.warning("The changes of snapd are not known: %s", error)
-        busy = ("changes that snapd does not tell",)
-    return dataclasses.replace(seen, busy=busy, backup_running=_backup_running(known, workload))
+        return ("changes that snapd does not tell",)
 
 
 def _backup_running(known: facts.Facts, workload: machine.Workload) -> bool | None:

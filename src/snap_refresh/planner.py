@@ -3,8 +3,14 @@
 import collections.abc
 
 import facts
-from snap_refresh import decision, model
+from snap_refresh import decision, model, turns
 from steps import AnyStep, HandOver, Publish, Record, Step
+
+
+def gate(known: facts.Facts) -> collections.abc.Iterator[Step]:
+    """What is due in every event of a unit that is installed, also where its charm may do nothing else."""
+    if decision.decide(known) is not None:
+        yield Step.GATE_SNAPS
 
 
 def steps(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
@@ -13,13 +19,13 @@ def steps(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     if seen is None or decided is None:
         return
     yield Step.GATE_SNAPS
-    wish = decision.wish(known, decided)
+    wish = turns.wish(known, decided)
     if (seen.published or "") != wish:
         yield Publish(model.WISH, wish)
     if known.leader:
-        turn = decision.next_turn(known, decided)
-        if turn != seen.turn:
-            yield Record(model.TURN, "" if turn is None else str(turn))
+        turn = turns.next_turn(known, decided)
+        if turn != seen.recorded:
+            yield Record(model.TURN, "" if turn is None else turn.text())
     if decided.candidate is not None:
         yield HandOver(decided.candidate)
     elif decided.refresh:

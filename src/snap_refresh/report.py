@@ -55,14 +55,15 @@ def _hold(name: str, until: datetime.datetime | None, seen: model.SnapRefresh, d
     """Held by whom, since when, until when, and what is left of it. The workload's own hold has no end."""
     holder = None
     if until is not None:
-        ours = name == model.WORKLOAD or decided.holds.get(name) == until or seen.remembered.holds.get(name) == until
+        ours = name == model.WORKLOAD or name in seen.own_holds
         holder = CHARM if ours else ADMINISTRATOR
     refreshed = {each.name: each.last_refresh for each in seen.system.snaps.values()}
     hold = engine.Gating(refreshed, decided.gating).holders(name).get(model.WORKLOAD)
+    since = hold.first_held if hold else seen.remembered.since.get(name)
     ends = until is not None and until.year < engine.FOR_EVER.year and name != model.WORKLOAD
     return {
         "held-by": holder,
-        "since": _text(hold.first_held) if hold else None,
+        "since": _text(since) if holder == CHARM else None,
         "until": _text(until) if ends else None,
         "time-left": engine.duration_text(until - seen.now) if ends and until else None,
     }

@@ -20,6 +20,19 @@ STORE_TIMEOUT_SECONDS = 120.0
 """snapd itself asks a store that does not answer several times, and then says so."""
 
 
+MARK_MICROSECOND = 500_000
+"""Where in its second a hold of the charm's ends: those of `snap refresh --hold` end where one begins.
+
+snapd counts from its own now, so a little is added (holdRefreshes of its package snapstate).
+"""
+_DRIFT_MICROSECONDS = 300_000
+
+
+def is_marked(until: datetime.datetime) -> bool:
+    """Whether a hold that ends then is one of the charm's."""
+    return abs(until.microsecond - MARK_MICROSECOND) <= _DRIFT_MICROSECONDS
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float):
         super().__init__("localhost", timeout=timeout)
@@ -63,8 +76,12 @@ class Snapd:
         return self._request("POST", "/v2/download", body=body, timeout=STORE_TIMEOUT_SECONDS)["size"]
 
     def hold(self, names: collections.abc.Iterable[str], until: datetime.datetime) -> None:
-        """Hold the snaps' refreshes, whoever asks for all snaps to be refreshed; a request that names one succeeds."""
-        time = until.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        """Hold the snaps' refreshes, whoever asks for all snaps to be refreshed; a request that names one succeeds.
+
+        until: to the second, to which the mark is added.
+        """
+        marked = until.astimezone(datetime.UTC).replace(microsecond=MARK_MICROSECOND)
+        time = marked.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self._many("hold", names, {"time": time, "hold-level": "general"})
 
     def unhold(self, names: collections.abc.Iterable[str]) -> None:

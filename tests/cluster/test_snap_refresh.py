@@ -68,14 +68,14 @@ def switchovers(applied: application.Application, since: float) -> list[tuple[fl
 
 
 def test_with_nothing_pending_a_hook_makes_one_request_at_most_and_takes_20_ms(snaps, measure):
-    found = [snaps.reconcile(snaps.applied.leader()) for _ in range(8)]
+    found = [snaps.reconcile(snaps.applied.leader()) for _ in range(12)]
+    # One hook an hour asks the store, and one for the connections; all others nobody.
     assert max(len(requests) for requests, _ in found) <= 1, found
-    # The host may be busy with other things, so the fastest tells what it costs; most hooks need no request.
-    without = sorted(seconds for requests, seconds in found if not requests)
-    assert len(without) >= 4, found
-    measure("a hook with nothing pending, for its snaps: fastest", without[0])
-    measure("a hook with nothing pending, for its snaps: median", statistics.median(without))
-    assert without[0] < 0.02
+    assert sum(bool(requests) for requests, _ in found) <= 2, found
+    seconds = sorted(each for _, each in found)
+    measure("a hook with nothing pending, for its snaps: fastest", seconds[0])
+    measure("a hook with nothing pending, for its snaps: median", statistics.median(seconds))
+    assert statistics.median(seconds) < 0.02
 
 
 def test_one_unit_at_a_time_the_primary_last_after_a_hand_over(snaps, write, measure):
@@ -92,7 +92,7 @@ def test_one_unit_at_a_time_the_primary_last_after_a_hand_over(snaps, write, mea
         for unit in applied.units():
             pending = {each["name"] for each in snaps.look(unit)["snaps"] if each["pending"] == "ready"}
             assert pending >= {BASE, SNAPD, READER}
-        snaps.age(primary, hours=0.5)
+        snaps.age(primary, hours=2)
         with snaps.ticking():
             snaps.await_revisions(wanted, seconds=600)
         snaps.await_quiet()
@@ -127,7 +127,7 @@ def test_a_window_that_is_closed_narrows_it(snaps, write):
         assert "refreshed" not in snaps.tick()
         assert snaps.revisions(SNAPD) == before
         applied.juju.config(applied.application, {"snap-refresh-window": "00:00-24:00"})
-        snaps.age(applied.primary(), hours=0.5)
+        snaps.age(applied.primary(), hours=2)
         snaps.await_revisions(wanted)
         writing.await_write()
     applied.juju.config(applied.application, {"snap-refresh-window": ""})
@@ -148,7 +148,7 @@ def test_without_snapd_a_unit_serves_and_says_so(snaps, write):
         writing.await_write()
         snaps.shell(silent, f"systemctl unmask {units} && systemctl start snapd.socket")
         snaps.look_all()
-        snaps.age(applied.primary(), hours=0.5)
+        snaps.age(applied.primary(), hours=2)
         snaps.await_revisions(wanted)
         applied.settle(3)
 
@@ -179,6 +179,8 @@ def test_an_unhealthy_cluster_is_left_alone_for_48_hours(snaps, write, measure):
         )
         writing.await_write()
         applied.fault("start", applied.machine_number(broken))
+        applied.settle(3)
+        snaps.look(broken)
         snaps.await_revisions(wanted)
         applied.settle(3)
 

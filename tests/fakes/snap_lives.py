@@ -11,10 +11,10 @@ from tests.fakes import juju, units
 HOUR = 3600.0
 
 
-def wait(on: juju.Application, hours: float) -> None:
-    """Let time pass as it does where nothing happens: with update-status now and then."""
+def wait(on: juju.Application, hours: float, times: int = 12) -> None:
+    """Let time pass as it does where nothing happens: with update-status now and then, so often at most."""
     until = on.world.now + hours * HOUR
-    step = max(360.0, hours * HOUR / 12)
+    step = max(360.0, hours * HOUR / times)
     while on.world.now < until:
         on.world.now += min(step, until - on.world.now)
         on.update_status()
@@ -22,9 +22,9 @@ def wait(on: juju.Application, hours: float) -> None:
 
 
 def look(on: juju.Application) -> None:
-    """Time for the store to be asked again, and for what follows."""
-    for _ in range(3):
-        wait(on, 0.2)
+    """Time for the store to be asked again, for what follows, and for the primary to have waited for the others."""
+    for _ in range(4):
+        wait(on, 1.1, times=2)
         on.settle()
 
 

@@ -11,6 +11,11 @@ from workload import paths, snap, snapd
 if typing.TYPE_CHECKING:
     from tests.fakes import world
 
+REFRESH_SECONDS = 20.0
+"""How long a refresh takes."""
+DRIFT = datetime.timedelta(microseconds=312)
+"""What snapd adds to the end of a hold: it counts from its own now."""
+
 
 @dataclasses.dataclass
 class Installed:
@@ -35,10 +40,12 @@ class Snaps:
         self.requests: list[str] = []
         self.changes: list[str] = []
         """Summaries of changes that are in progress, as a test says."""
+        self._begun: dict[str, float] = {}
+        """Refreshes in progress: name of the snap, and when it ends."""
         self.store_fault: str | None = None
         self.refresh_fault: str | None = None
-        self.interrupts = True
-        """Whether a refresh restarts the workload."""
+        self.interrupts = False
+        """Whether a refresh restarts the workload. snapd starts no service anew for an update of a base."""
 
     def add(self, name: str) -> None:
         """Install another snap."""
@@ -50,6 +57,7 @@ class Snaps:
 
     def answer(self) -> list[dict[str, typing.Any]]:
         """GET /v2/snaps."""
+        self.in_progress()
         found = [self._entry(each) for each in self.snaps.values()]
         if self._machine.revision is not None:
             workload = Installed(paths.SNAP, self._machine.revision, base="core24")
@@ -71,24 +79,39 @@ class Snaps:
         return hold is not None and hold >= self.now()
 
     def refresh(self, name: str) -> None:
-        """Refresh it to what the store has, which interrupts the workload. Slow: it is begun and stays so."""
-        if self.refresh_fault == "slow":
-            self.changes.append(f'Refresh "{name}" snap')
-        if self.refresh_fault is None:
-            self.snaps[name].revision = self._machine.world.store[name][0]
-            self._machine.world.snap_refreshes.append((self._machine.name, name))
-            if self.interrupts and self._machine.patroni is not None:
-                self._machine.stop(disable=False)
-                self._machine.start()
+        """Begin to refresh it to what the store has. Slow: it is begun and stays so."""
+        if name in self.in_progress():
+            raise snap.SnapOperationError(f'snap "{name}" has "refresh-snap" change in progress')
+        seconds = float("inf") if self.refresh_fault == "slow" else REFRESH_SECONDS
+        self._begun[name] = self._machine.world.now + seconds
+
+    def in_progress(self) -> list[str]:
+        """The snaps whose refresh goes on; what has ended by now takes effect."""
+        for name in [name for name, end in self._begun.items() if end <= self._machine.world.now]:
+            del self._begun[name]
+            if self.refresh_fault is None:
+                self._finish(name)
+        return list(self._begun)
+
+    def end(self) -> None:
+        """Have what is slow end without effect."""
+        self._begun.clear()
+
+    def _finish(self, name: str) -> None:
+        self.snaps[name].revision = self._machine.world.store[name][0]
+        self._machine.world.snap_refreshes.append((self._machine.name, name))
+        if self.interrupts and self._machine.patroni is not None:
+            self._machine.stop(disable=False)
+            self._machine.start()
 
     def tick(self) -> list[str]:
         """What snapd does by its own schedule: refresh all that has an update and is not held; their names."""
         pending = [
             name for name, each in self.snaps.items() if self._machine.world.offered(name) not in (None, each.revision)
         ]
-        free = [name for name in pending if not self.held(name)]
+        free = [name for name in pending if not self.held(name) and name not in self.in_progress()]
         for name in free:
-            self.refresh(name)
+            self._finish(name)
         return free
 
 
@@ -109,6 +132,7 @@ class Snapd(snapd.Snapd):
     ) -> dict[str, typing.Any]:
         self._machine.state()
         on = self._machine.snaps
+        in_progress = [f'Refresh "{name}" snap' for name in on.in_progress()]
         on.requests.append(f"{method} {path}")
         match method, path:
             case "GET", "/v2/find":
@@ -129,11 +153,11 @@ class Snapd(snapd.Snapd):
                 ]
                 return {"result": {"established": ends}}
             case "GET", "/v2/changes":
-                changes = [{"summary": each, "kind": "refresh-snap"} for each in on.changes]
+                changes = [{"summary": each, "kind": "refresh-snap"} for each in (*on.changes, *in_progress)]
                 return {"result": [*changes, {"summary": "Install", "kind": "install-snap"}]}
             case "POST", "/v2/snaps":
                 for name in body["snaps"]:
-                    until = datetime.datetime.fromisoformat(body["time"]) if body["action"] == "hold" else None
+                    until = datetime.datetime.fromisoformat(body["time"]) + DRIFT if body["action"] == "hold" else None
                     assert (body["action"] == "unhold") is (until is None)
                     on.snaps[name].hold = until
                 return {}

@@ -17,15 +17,23 @@ UNTIL = NOW + 48 * HOUR
 UPDATE = affected.Candidate("core24", "2", "24.2", "latest/stable")
 
 
-def wish(since: datetime.datetime = NOW - HOUR, until: datetime.datetime = UNTIL) -> model.Wish:
+def wish(
+    since: datetime.datetime = NOW - 3 * HOUR, until: datetime.datetime = UNTIL, **more: datetime.datetime
+) -> model.Wish:
     """Of a unit whose base waits."""
-    return model.Wish(("core24",), since, until)
+    return model.Wish(("core24",), since, until, **more)
 
 
 def seen(
-    *updates: affected.Candidate, remembered: dict[str, typing.Any] | None = None, **changes: typing.Any
+    *updates: affected.Candidate,
+    remembered: dict[str, typing.Any] | None = None,
+    turn: int | None = None,
+    **changes: typing.Any,
 ) -> model.SnapRefresh:
-    """A machine with the workload, its base and snapd, refreshed a day ago. remembered: changes of Remembered."""
+    """A machine with the workload, its base and snapd, refreshed a day ago.
+
+    remembered: changes of Remembered. turn: of the unit that has just got it.
+    """
     refreshed = NOW - 24 * HOUR
     system = affected.System(
         {
@@ -42,6 +50,7 @@ def seen(
         revisions={model.WORKLOAD: known.PINNED, "core24": "1", "snapd": "1"},
         holds=holds | {model.WORKLOAD: NOW.replace(year=2317)},
         remembered=model.Remembered(**given),
+        recorded=None if turn is None else model.Turn(turn, NOW),
     )
     return dataclasses.replace(made, **changes)
 

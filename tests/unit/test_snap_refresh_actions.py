@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 from unittest import mock
 
 from snap_refresh import actions, model
 from tests.fakes import known
-from tests.fakes.snap_lives import offer, status
+from tests.fakes.snap_lives import offer, status, wait
 from tests.unit.conftest import Deployed
 
 
@@ -22,13 +23,55 @@ def test_run_snap_refresh_refuses_what_would_hurt(deployed: Deployed) -> None:
     refused = primary.act("run-snap-refresh")
     assert refused.failure == "Not now: this unit is the primary; run the action switchover first"
     assert on.world.snap_refreshes == []
-    assert replica.act("run-snap-refresh").results == {"refreshing": "core24"}
-    assert on.world.snap_refreshes == [(replica.machine.name, "core24")]
-    refused = next(unit for unit in on.units.values() if unit not in (primary, replica)).act("run-snap-refresh")
-    assert refused.failure is not None
-    assert "the cluster is not healthy" in refused.failure
+    on.world.raft.database.activity["backup_running"] = True
+    assert replica.act("run-snap-refresh").failure == "Not now: a backup is running"
+    on.world.raft.database.activity.clear()
+    other = next(unit for unit in on.units.values() if unit not in (primary, replica))
+    other.machine.crash()
+    on.run(40)
+    assert "the cluster is not healthy" in (replica.act("run-snap-refresh").failure or "")
+
+
+def test_run_snap_refresh_on_all_replicas_at_once_refreshes_one_after_the_other(deployed: Deployed) -> None:
+    on = deployed()
+    on.set_config(snap_refresh_window="mon1,02:00-02:30")
     on.settle()
-    assert on.are_active()
+    offer(on, "core24")
+    replicas = [unit for unit in on.units.values() if unit is not on.primary]
+    at_once: list[int] = []
+    for unit in replicas:
+        assert unit.act("run-snap-refresh").results == {"requested": "core24"}
+    for _ in range(200):
+        on.run(3)
+        at_once.append(sum(bool(unit.machine.snaps.in_progress()) for unit in on.units.values()))
+    assert max(at_once) == 1
+    assert sorted(name for name, _ in on.world.snap_refreshes) == sorted(unit.machine.name for unit in replicas)
+    # The window holds the others as before.
+    wait(on, 3)
+    assert len(on.world.snap_refreshes) == 2
+    assert on.are_active(), on.summary()
+
+
+def test_run_snap_refresh_says_who_holds(deployed: Deployed) -> None:
+    on = deployed(1)
+    unit = on.units[0]
+    unit.machine.snaps.snaps["core24"].hold = unit.machine.snaps.now() + datetime.timedelta(days=9)
+    offer(on, "core24")
+    failure = unit.act("run-snap-refresh").failure
+    assert failure == "Held by the administrator: core24; see `snap refresh --unhold`"
+
+
+def test_run_snap_refresh_tries_again_what_had_failed(deployed: Deployed) -> None:
+    on = deployed(1)
+    unit = on.units[0]
+    unit.machine.snaps.refresh_fault = "fails"
+    offer(on, "core24")
+    wait(on, 5)
+    assert "snapd failed 3 times" in unit.message
+    unit.machine.snaps.refresh_fault = None
+    assert unit.act("run-snap-refresh").results == {"refreshing": "core24"}
+    wait(on, 0.2)
+    assert on.world.snap_refreshes == [(unit.machine.name, "core24")]
 
 
 def test_run_snap_refresh_by_force_warns(deployed: Deployed) -> None:
@@ -37,9 +80,12 @@ def test_run_snap_refresh_by_force_warns(deployed: Deployed) -> None:
     on.settle()
     offer(on, "core24")
     primary = on.primary
+    primary.machine.snaps.interrupts = True
     done = primary.act("run-snap-refresh", force=True)
     assert done.results == {"refreshing": "core24"}
     assert done.log == ["Forced, although this unit is the primary; run the action switchover first"]
+    on.run(30)
+    wait(on, 0.1)
     assert on.world.violations == [f"{primary.machine.name}: stopped while it was the primary of others"]
     on.world.violations.clear()
     on.settle()

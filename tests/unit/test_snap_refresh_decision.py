@@ -14,8 +14,8 @@ import config
 import facts
 import timer
 from gating import affected
-from snap_refresh import decision, model, planner, statuses
-from steps import HandOver, Publish, Record, Step
+from snap_refresh import decision, model, planner, statuses, turns
+from steps import HandOver, Step
 from tests.fakes import known, snaps
 from tests.fakes.snaps import HOUR, NOW, UPDATE
 from workload import cluster
@@ -149,97 +149,63 @@ def test_another_update_does_not_wait_longer_than_the_first() -> None:
     assert found.holds == {"core24": NOW + 8 * HOUR, "snapd": NOW + 8 * HOUR}
 
 
-def test_turns_replicas_first_highest_number_first_the_primary_last() -> None:
-    all_wish = {0: snaps.wish(), 2: snaps.wish()}
-    leader = snaps.facts_of(snaps.seen(UPDATE, wishes=all_wish))
-
-    def turn(**changes: typing.Any) -> int | None:
-        about = dataclasses.replace(typing.cast(model.SnapRefresh, leader.snap_refresh), **changes)
-        observed = dataclasses.replace(leader, snap_refresh=about)
-        decided = decision.decide(observed)
-        assert decided is not None
-        return decision.next_turn(observed, decided)
-
-    assert turn() == 2
-    assert turn(turn=1) == 1
-    assert turn(wishes={0: snaps.wish()}) == 1
-    done = {"core24": "2", "snapd": "1", model.WORKLOAD: known.PINNED}
-    assert turn(wishes={0: snaps.wish()}, revisions=done) == 0
-    assert turn(wishes={}, revisions=done) is None
-    assert turn(turn=2, wishes={}, revisions=done) is None
-    # A replica that has not asked the store yet comes before the primary too.
-    assert turn(wishes={0: snaps.wish(since=NOW - HOUR / 4)}, revisions=done) is None
-    assert turn(wishes={0: snaps.wish(since=NOW, until=NOW)}, revisions=done) is None
-    assert turn(wishes={0: snaps.wish(since=NOW, until=NOW - HOUR)}, revisions=done) == 0
-
-
-def test_in_trouble_only_those_past_their_limit_get_a_turn() -> None:
-    wishes = {0: snaps.wish(), 2: snaps.wish(until=NOW)}
-    observed = snaps.facts_of(snaps.seen(UPDATE, wishes=wishes), cluster=known.view(3, paused=True))
-    decided = decision.decide(observed)
-    assert decided is not None
-    assert decision.next_turn(observed, decided) == 2
-
-
-def granted(wishes: dict[int, model.Wish], view: cluster.ClusterView) -> int | None:
-    """The turn that a leader without updates of its own records."""
-    observed = snaps.facts_of(snaps.seen(wishes=wishes), cluster=view)
-    decided = decision.decide(observed)
-    assert decided is not None
-    return decision.next_turn(observed, decided)
-
-
-def test_past_all_limits_the_primary_is_still_the_last() -> None:
-    long_over = snaps.wish(until=NOW - HOUR)
-    assert granted({0: long_over, 2: long_over}, known.view(3, 2)) == 0
-    assert granted({2: long_over}, known.view(3, 2)) == 2
-
-
-def test_a_primary_at_its_limit_lets_replicas_reach_theirs() -> None:
-    just_over = snaps.wish(since=NOW - 48 * HOUR, until=NOW)
-    assert granted({0: just_over, 2: snaps.wish()}, known.view(3, 0, paused=True)) is None
-    assert granted({0: just_over}, known.view(3, 0, paused=True)) == 0
-
-
-@pytest.mark.parametrize(
-    ("published", "since"),
-    [
-        (snaps.wish(since=NOW - 48 * HOUR).text(), NOW - 48 * HOUR),
-        (model.Wish(("snapd",), NOW - 48 * HOUR, NOW).text(), NOW),
-        (None, NOW),
-        ("?", NOW),
-        ("{}", NOW),
-    ],
-)
-def test_past_the_limit_a_unit_still_tells_since_when_it_waits(published: str | None, since: datetime.datetime) -> None:
-    about = snaps.seen(UPDATE, remembered={"overdue": {"core24": NOW}}, published=published)
-    assert decision.wish(snaps.facts_of(about), decide(about)) == snaps.wish(since, NOW).text()
-
-
-def test_only_the_leader_records_turns_and_each_unit_publishes_its_wish() -> None:
-    about = snaps.seen(UPDATE)
-    wish = snaps.wish(since=NOW).text()
-    assert list(planner.steps(snaps.facts_of(about))) == [Step.GATE_SNAPS, Publish(model.WISH, wish)]
-    published = dataclasses.replace(about, published=wish)
-    leader = snaps.facts_of(published, leader=True)
-    assert list(planner.steps(leader)) == [Step.GATE_SNAPS, Record(model.TURN, "1")]
-    done = dataclasses.replace(published, revisions={**about.revisions, "core24": "2"}, turn=1)
-    steps = list(planner.steps(snaps.facts_of(done, leader=True)))
-    assert steps == [Step.GATE_SNAPS, Publish(model.WISH, ""), Record(model.TURN, "")]
-
-
-def test_attempts_are_counted_for_each_revision() -> None:
-    about = snaps.seen(UPDATE, turn=1, remembered={"attempts": {"core24": ("2", 2)}})
+def test_attempts_are_counted_for_each_revision_and_spaced() -> None:
+    about = snaps.seen(UPDATE, turn=1, remembered={"attempts": {"core24": model.Attempts("2", 2, NOW - HOUR)}})
     assert decide(about).refresh == ("core24",)
-    assert decision.after_asking(about, UPDATE) == ("2", 3)
-    about = snaps.seen(UPDATE, turn=1, remembered={"attempts": {"core24": ("2", 3)}})
-    found = decide(about)
-    assert found.verdict is Verdict.RELEASED
-    assert "core24" not in found.holds
-    assert decision.wish(snaps.facts_of(about), found) == ""
-    newer = snaps.seen(UPDATE._replace(revision="3"), turn=1, remembered={"attempts": {"core24": ("2", 3)}})
+    assert decision.after_asking(about, UPDATE) == ("2", 3, NOW)
+    newer = snaps.seen(UPDATE._replace(revision="3"), turn=1, remembered={"attempts": about.remembered.attempts})
     assert decide(newer).refresh == ("core24",)
-    assert decision.after_asking(newer, UPDATE._replace(revision="3")) == ("3", 1)
+    assert decision.after_asking(newer, UPDATE._replace(revision="3")) == ("3", 1, NOW)
+    just_now = {"core24": model.Attempts("2", 1, NOW - HOUR / 4)}
+    found = decide(snaps.seen(UPDATE, turn=1, remembered={"attempts": just_now}))
+    assert (found.verdict, found.refresh) == (Verdict.PROCEED, ())
+    in_the_future = {"core24": model.Attempts("2", 1, NOW + HOUR)}
+    assert decide(snaps.seen(UPDATE, turn=1, remembered={"attempts": in_the_future})).refresh == ("core24",)
+
+
+def test_what_has_failed_three_times_stays_held_and_gives_up_its_turn() -> None:
+    three = {"attempts": {"core24": model.Attempts("2", 3, NOW - HOUR)}}
+    about = snaps.seen(UPDATE, turn=1, remembered=three)
+    found = decide(about)
+    assert (found.verdict, found.refresh) == (Verdict.HOLD, ())
+    assert found.reason == "snapd failed 3 times to refresh core24; see `snap changes`"
+    assert found.holds["core24"] == found.limit
+    assert turns.wish(snaps.facts_of(about), found) == ""
+    first = (NOW - 48 * HOUR).isoformat()
+    gating = {"core24": {model.WORKLOAD: {"first-held": first, "hold-until": NOW.isoformat()}}}
+    late = decide(snaps.seen(UPDATE, turn=None, remembered=three | {"gating": gating}))
+    assert late.verdict is Verdict.RELEASED
+    assert "core24" not in late.holds
+
+
+def test_a_request_of_the_operators_goes_past_the_window_for_an_hour() -> None:
+    window = config.Config(snap_refresh_window=timer.parse("sat,02:00-04:00"))
+    for ago, verdict in ((HOUR / 2, Verdict.PROCEED), (HOUR, Verdict.HOLD), (-HOUR, Verdict.HOLD)):
+        about = snaps.seen(UPDATE, turn=1, remembered={"requested": NOW - ago})
+        found = decide(about, config=window)
+        assert found.verdict is verdict, ago
+        kept = decision.remembered(about, found).requested
+        assert (kept is not None) is (verdict is Verdict.PROCEED)
+
+
+def test_while_another_units_snaps_refresh_a_unit_holds_even_in_its_turn() -> None:
+    at_it = {2: snaps.wish(refreshing=NOW - HOUR)}
+    found = decide(snaps.seen(UPDATE, turn=1, wishes=at_it))
+    assert (found.verdict, found.reason) == (Verdict.HOLD, "the snaps of postgresql-machine/2 refresh")
+    for_too_long = {2: snaps.wish(refreshing=NOW - 2 * HOUR)}
+    assert decide(snaps.seen(UPDATE, turn=1, wishes=for_too_long)).verdict is Verdict.PROCEED
+
+
+def test_a_snap_that_was_not_refreshed_for_90_days_cannot_be_held_and_still_waits_for_its_turn() -> None:
+    about = snaps.seen(UPDATE)
+    old = about.system.snaps["core24"]._replace(refreshed=NOW - 100 * 24 * HOUR)
+    about = dataclasses.replace(about, system=about.system._replace(snaps={**about.system.snaps, "core24": old}))
+    found = decide(about)
+    assert (found.verdict, found.overdue, found.refresh) == (Verdict.RELEASED, True, ())
+    assert "core24" not in found.holds
+    assert turns.wish(snaps.facts_of(about), found) == snaps.wish(since=NOW, until=NOW).text()
+    its_turn = dataclasses.replace(about, recorded=model.Turn(1, NOW))
+    assert decide(its_turn).refresh == ("core24",)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +238,8 @@ def test_a_hold_that_the_charm_did_not_set_is_the_administrators() -> None:
     about = snaps.seen(UPDATE, turn=1)
     assert decision.administrator(about) == {}
     foreign = dataclasses.replace(about, holds={**about.holds, "core24": snaps.UNTIL + HOUR})
+    # Whatever the file tells: a hold that bears the charm's mark is the charm's.
+    assert decision.administrator(dataclasses.replace(foreign, marked=frozenset({"core24"}))) == {}
     assert decision.administrator(foreign) == {"core24": snaps.UNTIL + HOUR}
     found = decide(foreign)
     assert (found.verdict, found.refresh) == (Verdict.NOTHING, ())

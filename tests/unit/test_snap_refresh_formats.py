@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 import typing
@@ -27,7 +28,7 @@ def test_what_a_unit_remembers(example: dict[str, typing.Any], unknown: bool) ->
     found = model.Remembered.parse(json.dumps(stored))
     assert found.updates == {"core24": affected.Candidate("core24", "1023", "20250526", "latest/stable")}
     assert found.connections == (("network", "charmed-postgresql", "snapd"),)
-    assert found.attempts == {"content": ("7", 2)}
+    assert found.attempts == {"content": ("7", 2, datetime.datetime(2025, 6, 1, 9, 30, tzinfo=datetime.UTC))}
     assert engine.Gating({}, found.gating).holders("core24").keys() == {model.WORKLOAD}
     assert json.loads(found.text()) == example["snap-refresh"]
 
@@ -44,6 +45,21 @@ def test_what_a_unit_publishes(example: dict[str, typing.Any]) -> None:
     assert found.text() == example["snap-updates"]
     later = json.loads(example["snap-updates"]) | {"of-a-later-version": 1}
     assert model.Wish.parse(json.dumps(later)) == found
+
+
+def test_what_a_unit_publishes_while_its_snaps_refresh(example: dict[str, typing.Any]) -> None:
+    found = model.Wish.parse(example["snap-updates-requested"])
+    assert found.requested is not None
+    assert found.refreshing == found.requested + datetime.timedelta(minutes=1)
+    assert found.text() == example["snap-updates-requested"]
+
+
+def test_the_turn(example: dict[str, typing.Any]) -> None:
+    found = model.Turn.parse(example["snap-refresh-turn"])
+    assert (found.unit, found.passed) == (2, (1,))
+    assert found.text() == example["snap-refresh-turn"]
+    later = json.loads(example["snap-refresh-turn"]) | {"of-a-later-version": 1}
+    assert model.Turn.parse(json.dumps(later)) == found
 
 
 def test_the_status_has_all_its_keys(example: dict[str, typing.Any]) -> None:

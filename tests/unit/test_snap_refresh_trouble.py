@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+from unittest import mock
 
+import pytest
+
+import refresh_situation
 from snap_refresh import model
 from tests.fakes.snap_lives import entry, look, offer, remembered, status, wait
 from tests.unit.conftest import Deployed
+from workload import service
 
 
 def test_a_hold_that_somebody_removed_is_put_back_and_reported(deployed: Deployed) -> None:
@@ -52,6 +58,52 @@ def test_snapd_silent_changes_nothing_but_the_status(deployed: Deployed) -> None
     assert on.are_active()
 
 
+def test_a_unit_whose_snapd_falls_silent_in_its_turn_keeps_nobody_waiting(deployed: Deployed) -> None:
+    on = deployed()
+    first = max((unit for unit in on.units.values() if unit is not on.primary), key=lambda unit: unit.number)
+    first.machine.snaps.refresh_fault = "fails"
+    offer(on, "core24")
+    wait(on, 1.2)
+    assert model.Turn.parse(on.application_databags["database-peers"]["snap-refresh-turn"]).unit == first.number
+    first.machine.snapd_running = False
+    wait(on, 6)
+    done = [name for name, _ in on.world.snap_refreshes]
+    assert sorted(done) == sorted(unit.machine.name for unit in on.units.values() if unit is not first)
+    first.machine.snapd_running, first.machine.snaps.refresh_fault = True, None
+    look(on)
+    assert [name for name, _ in on.world.snap_refreshes] == [*done, first.machine.name]
+    assert on.are_active(), on.summary()
+
+
+def test_what_snapd_refuses_since_it_is_at_it_is_no_attempt(deployed: Deployed) -> None:
+    on = deployed(1)
+    unit = on.units[0]
+    unit.machine.snaps.refresh_fault = "slow"
+    offer(on, "core24")
+    unit.machine.snaps.refresh("core24")
+    wait(on, 1.2)
+    assert remembered(unit).attempts == {}
+    unit.machine.snaps.end()
+    unit.machine.snaps.refresh_fault = None
+    look(on)
+    assert on.world.snap_refreshes == [(unit.machine.name, "core24")]
+
+
+@pytest.mark.parametrize("change", ["refused", "fails"])
+def test_what_is_held_stays_held_where_the_charm_may_or_can_do_nothing_else(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    on = deployed(1)
+    unit = on.units[0]
+    if change == "refused":
+        monkeypatch.setattr(refresh_situation.Situation, "refused", lambda _: "Charm 1 cannot follow 2. Go back")
+    else:
+        monkeypatch.setattr(service, "ensure_stop_signal", mock.Mock(side_effect=service.ServiceError("no")))
+    wait(on, 60)
+    assert unit.machine.snaps.held("core24")
+    assert ("cannot follow" if change == "refused" else "Failed to") in unit.message
+
+
 def test_a_store_that_does_not_answer_is_asked_less_often_and_told(deployed: Deployed) -> None:
     on = deployed(1)
     unit = on.units[0]
@@ -64,17 +116,24 @@ def test_a_store_that_does_not_answer_is_asked_less_often_and_told(deployed: Dep
     assert unit.act("run-snap-refresh").failure == "Updates are not known: cannot reach the snap store"
 
 
-def test_a_refresh_that_fails_is_asked_for_three_times_and_then_left_to_snapd(deployed: Deployed) -> None:
+def test_a_refresh_that_fails_is_tried_three_times_in_an_hour_and_then_waits_for_the_limit(deployed: Deployed) -> None:
     on = deployed()
     first = max((unit for unit in on.units.values() if unit is not on.primary), key=lambda unit: unit.number)
     first.machine.snaps.refresh_fault = "fails"
     offer(on, "core24")
-    look(on)
-    assert first.machine.snaps.requests.count("POST /v2/snaps/core24") == 3
+    times: list[float] = []
+    for _ in range(40):
+        before = first.machine.snaps.requests.count("POST /v2/snaps/core24")
+        wait(on, 0.1)
+        times += [on.world.now] * (first.machine.snaps.requests.count("POST /v2/snaps/core24") - before)
+    assert len(times) == 3
+    assert all(later - earlier >= 1800 for earlier, later in itertools.pairwise(times))
     assert "snapd failed 3 times to refresh core24; see `snap changes`" in first.message
-    assert not first.machine.snaps.held("core24")
+    assert first.machine.snaps.held("core24")
     # The others have had their turns all the same.
     assert len(on.world.snap_refreshes) == 2
+    wait(on, 48)
+    assert not first.machine.snaps.held("core24")
     # A newer one is tried again.
     first.machine.snaps.refresh_fault = None
     offer(on, "core24", revision="3")
@@ -105,8 +164,9 @@ def test_no_hook_makes_two_requests_while_nothing_is_pending(deployed: Deployed)
         on.update_status()
         on.run(4)
         made.append(len(machine.snaps.requests))
-    # The store in each, as time passes, but for those that look at the connections instead.
-    assert set(made) == {1}
+    # The store once an hour, and the connections in another hook.
+    assert set(made) == {0, 1}
+    assert sum(made) <= 8
 
 
 def test_a_connection_that_is_made_later_is_seen_within_the_hour(deployed: Deployed) -> None:
@@ -146,7 +206,8 @@ def test_a_file_that_cannot_be_read_is_begun_anew(deployed: Deployed) -> None:
     for content in ("{", "[]", '{"asked": 5}', '{"attempts": {"core24": 1}}'):
         (unit.directory / model.FILE).write_text(content)
         wait(on, 0.1)
-        assert remembered(unit).holds.keys() >= set()
+        assert remembered(unit).holds.keys() == {"core24", "snapd", model.WORKLOAD}
+        assert [entry(unit, name)["held-by"] for name in ("core24", "snapd")] == ["charm", "charm"]
         assert unit.error is None
     assert on.are_active()
     assert any("begun anew" in line for line in on.juju_log)

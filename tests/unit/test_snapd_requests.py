@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import datetime
 import http.server
 import json
 import pathlib
@@ -93,13 +94,22 @@ def test_questions(daemon: Daemon) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("end", "marked"),
+    [("00.500000", True), ("00.500312", True), ("00.79", True), ("00", False), ("00.000312", False), ("00.1", False)],
+)
+def test_a_hold_of_the_charms_is_known_by_the_second_in_which_it_ends(end: str, marked: bool) -> None:
+    assert snapd.is_marked(datetime.datetime.fromisoformat(f"2025-06-03T10:00:{end}+02:00")) is marked
+
+
 def test_requests(daemon: Daemon) -> None:
     client = snapd.Snapd(daemon.path)
     daemon.answer = {"type": "async", "change": "7", "result": None}
     client.hold(["snapd", "core24"], snaps.UNTIL)
     client.unhold({"core24"})
     client.refresh("core24")
-    hold = {"action": "hold", "snaps": ["core24", "snapd"], "time": "2025-06-03T10:00:00Z", "hold-level": "general"}
+    hold = {"action": "hold", "snaps": ["core24", "snapd"], "hold-level": "general"}
+    hold["time"] = "2025-06-03T10:00:00.500000Z"
     assert daemon.asked == [
         ("POST", "/v2/snaps", hold),
         ("POST", "/v2/snaps", {"action": "unhold", "snaps": ["core24"]}),
