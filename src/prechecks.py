@@ -93,7 +93,7 @@ def _members(known: facts.Facts, view: cluster.ClusterView) -> collections.abc.I
 
 def _member(name: str, member: cluster.Member) -> collections.abc.Iterator[Reason]:
     if not member.is_running:
-        yield Reason(f"{name} is {member.state}", "wait until it streams")
+        yield Reason(f"{name} is {problems.state(member)}", "wait until it streams")
     elif member.is_primary or member.is_synchronous:
         return
     elif member.lag is None:

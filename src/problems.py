@@ -12,6 +12,17 @@ MINIMUM_FREE_BYTES = 256 * 1024 * 1024
 # PostgreSQL cannot start without room on these. A start is what empties storage temp: leftover temporary files are
 # removed by it; and a PostgreSQL that is stopped does not use storage archive.
 STORAGES_TO_START = frozenset({"data", "logs"})
+# Patroni's words for a PostgreSQL that it tries to start, or to stop, again and again.
+FAILED_STATES = frozenset({"initdb failed", "start failed", "restart failed", "stop failed"})
+# Its word for one that it recovers: it then runs, or its start has failed.
+CRASHED = "crashed"
+RUNNING, NOT_STREAMING = "running", "not streaming"
+READ_LOG = "tail /var/snap/charmed-postgresql/common/var/log/postgresql/*.log"
+
+
+def state(member: cluster.Member) -> str:
+    """The state of a member in words: Patroni calls a standby that runs, but streams from nobody, running too."""
+    return NOT_STREAMING if member.state == RUNNING and not member.is_running else member.state
 
 
 def prevent_installation(known: facts.Facts) -> str | None:
@@ -72,8 +83,13 @@ def prevent_move(known: facts.Facts) -> str | None:
 
 def prevent_service(known: facts.Facts) -> str | None:
     """Why PostgreSQL does not serve although Patroni runs, and will not by itself."""
-    serves = known.member is not None and known.member.is_running
-    return None if serves else _storage_full(known)
+    member = known.member
+    if member is not None and member.is_running:
+        return None
+    full = _storage_full(known)
+    if full is None and member is not None and member.state in FAILED_STATES:
+        return f"PostgreSQL: {member.state}; as root: `{READ_LOG}`"
+    return full
 
 
 def _storage_full(known: facts.Facts) -> str | None:
@@ -95,7 +111,7 @@ def unhealthy(known: facts.Facts) -> str | None:
         return "This unit is no member of the cluster"
     for each in (member, *view.unhealthy):
         if not each.is_running:
-            return f"{each.name} is {each.state}"
+            return f"{each.name} is {state(each)}"
     if len(view.members) < len(known.numbers):
         missing = sorted(
             {facts.member_name(known.application, n) for n in known.numbers} - {m.name for m in view.members}

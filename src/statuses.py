@@ -116,7 +116,7 @@ def _joining(known: facts.Facts) -> Status:
                 Level.WAITING, "Waiting for the cluster to answer; if it is lost for good, see force-majority"
             )
         return Status(Level.WAITING, "Waiting for the cluster to answer")
-    others = ", ".join(f"{member.name} ({member.state})" for member in view.unhealthy)
+    others = ", ".join(f"{member.name} ({problems.state(member)})" for member in view.unhealthy)
     return Status(Level.WAITING, f"Waiting to join: {others}" if others else "Waiting for its turn to join the cluster")
 
 
@@ -133,11 +133,19 @@ def _running(known: facts.Facts) -> Status | None:
     if member is None:
         return Status(Level.MAINTENANCE, "; ".join(["Joining the cluster", *_clock(known)]))
     # Without a primary a standby runs, and streams from nobody.
-    if known.cluster.primary is None and member.state in ("running", "streaming"):
+    runs = member.is_running or problems.state(member) == problems.NOT_STREAMING
+    if known.cluster.primary is None and runs:
         return Status(Level.WAITING, problems.no_primary(known))
-    if not member.is_running:
-        return Status(Level.MAINTENANCE, f"PostgreSQL is {member.state}")
-    return None
+    return None if member.is_running else _not_running(member)
+
+
+def _not_running(member: cluster.Member) -> Status:
+    """What a member does that neither is the primary nor streams from it."""
+    if problems.state(member) == problems.NOT_STREAMING:
+        return Status(Level.WAITING, f"Standby does not stream; if this lasts, as root: `{problems.READ_LOG}`")
+    if member.state == problems.CRASHED:
+        return Status(Level.MAINTENANCE, f"PostgreSQL crashed; if this lasts, as root: `{problems.READ_LOG}`")
+    return Status(Level.MAINTENANCE, f"PostgreSQL is {member.state}")
 
 
 def _next_unit(known: facts.Facts) -> Status | None:
@@ -201,7 +209,7 @@ def application(known: facts.Facts) -> Status:
             )
         )
     missing = known.numbers - {known.number_of(member) for member in view.members}
-    sick = [f"{member.name} is {member.state}" for member in view.unhealthy]
+    sick = [f"{member.name} is {problems.state(member)}" for member in view.unhealthy]
     sick += [f"{facts.member_name(known.application, number)} is no member" for number in sorted(missing)]
     # Patroni's key of a unit whose clock is slow ends at once: it runs, and is no member.
     sick += _clock(known) if known.number in missing else []

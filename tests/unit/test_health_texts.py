@@ -14,7 +14,7 @@ import statuses
 from tests.fakes import known
 from tests.unit.test_planner import GARBAGE, OTHER_CLUSTER, READY
 from tests.unit.test_planner_invariants import any_facts
-from workload import cluster, datadir, snap
+from workload import cluster, datadir, paths, snap
 
 # problems
 
@@ -44,6 +44,10 @@ from workload import cluster, datadir, snap
         (
             known.settled(1, cluster=known.view(3, changes={1: {"state": "starting"}, 2: {"state": "stopped"}})),
             "postgresql-machine-1 is starting",
+        ),
+        (
+            known.settled(cluster=known.view(3, changes={2: {"state": "running"}})),
+            "postgresql-machine-2 is not streaming",
         ),
         (known.settled(cluster=known.view(3, synchronous=())), "No synchronous standby"),
         (known.settled(cluster=known.view(3, synchronous=()), config=config.Config(synchronous_node_count=0)), None),
@@ -102,6 +106,7 @@ def test_clock(skew: float, told: bool) -> None:
 # statuses
 
 SERVES = "active"
+LOG = "tail /var/snap/charmed-postgresql/common/var/log/postgresql/*.log"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,24 @@ SERVES = "active"
         (
             known.settled(1, cluster=known.view(3, changes={1: {"state": "start failed"}})),
             None,
-            ("maintenance", "PostgreSQL is start failed"),
+            ("blocked", f"PostgreSQL: start failed; as root: `{LOG}`"),
+        ),
+        (
+            known.settled(1, cluster=known.view(3, changes={1: {"state": "crashed"}})),
+            None,
+            ("maintenance", f"PostgreSQL crashed; if this lasts, as root: `{LOG}`"),
+        ),
+        (
+            known.settled(1, cluster=known.view(3, changes={1: {"state": "running"}})),
+            None,
+            ("waiting", f"Standby does not stream; if this lasts, as root: `{LOG}`"),
+        ),
+        (
+            known.new(
+                2, **READY, cluster_id=known.IDENTIFIER, cluster=known.view(2, changes={1: {"state": "running"}})
+            ),
+            None,
+            ("waiting", "Waiting to join: postgresql-machine-1 (not streaming)"),
         ),
         (known.settled(leaving=True), "x", ("maintenance", "Leaving the cluster")),
         (known.settled(config=None, config_error="profile: wrong"), "x", ("blocked", "profile: wrong")),
@@ -273,6 +295,10 @@ def test_unit_status(given: facts.Facts, failure: str | None, expected: tuple[st
             known.settled(cluster=known.view(3, changes={1: {"state": "starting"}})),
             (SERVES, "postgresql-machine-1 is starting"),
         ),
+        (
+            known.settled(cluster=known.view(3, changes={1: {"state": "running"}})),
+            (SERVES, "postgresql-machine-1 is not streaming"),
+        ),
     ],
 )
 def test_application_status(given: facts.Facts, expected: tuple[str, str]) -> None:
@@ -302,6 +328,13 @@ def test_the_longest_texts_of_the_charm_are_not_cut() -> None:
     assert not statuses.unit(worst).message.endswith("…")
     refused = known.settled(machine_snap=snap.SnapState(None), config=None, config_error=str(wrong_option()))
     assert not statuses.unit(refused).message.endswith("…")
+
+
+@pytest.mark.parametrize("state", [*problems.FAILED_STATES, "crashed", "running"])
+def test_where_the_log_is_is_not_cut(state: str) -> None:
+    sick = known.settled(1, cluster=known.view(3, changes={1: {"state": state}}))
+    assert statuses.unit(sick).message.endswith(f"as root: `{LOG}`")
+    assert str(paths.Paths().postgresql_log) in LOG
 
 
 def wrong_option() -> config.ConfigError:

@@ -51,6 +51,10 @@ def test_nothing_stands_against_it_where_all_is_well() -> None:
             {"cluster": known.view(3, changes={2: {"state": "creating replica"}})},
             "Unit 2 is creating replica; wait until it streams",
         ),
+        (
+            {"cluster": known.view(3, changes={2: {"state": "running"}})},
+            "Unit 2 is not streaming; wait until it streams",
+        ),
         ({"cluster": known.view(2)}, "Unit 2 is not a member; wait, or remove that unit"),
         ({"cluster": known.view(4)}, "Unit 3 is a member, but not yet met here; wait some seconds"),
         ({"cluster": known.view(3, synchronous=())}, "No synchronous standby; wait, or run get-cluster-status"),
