@@ -25,6 +25,7 @@ import peers
 import planner
 import refresh
 import refresh_actions
+import refresh_gate
 import refresh_relation
 import refresh_situation
 import statuses
@@ -127,10 +128,16 @@ class PostgresqlCharm(ops.CharmBase):
             observe=lambda: self._observe(None),
             number=self.situation.number,
             awaited=self.situation.awaited,
+            rollback=self.situation.is_rollback,
         )
         try:
             with refresh.told_of_new_charm() if self.situation.newly_accepted() else contextlib.nullcontext():
-                return refresh.Machines(self._callbacks)
+                running = refresh.Machines(self._callbacks)
+            if self._callbacks.waits_for is not None:
+                self._note = (
+                    f"Refresh waits: {refresh_gate.shortened(self._callbacks.waits_for)}; see get-refresh-status"
+                )
+            return running
         except charm_refresh.PeerRelationNotReady:
             return None
         except charm_refresh.UnitTearingDown:
@@ -218,6 +225,8 @@ class PostgresqlCharm(ops.CharmBase):
         if self.refresh.held and event.handle.kind == "resume_refresh_action":
             refresh_actions.resume_held(event, known, self._callbacks, self.refresh)
             known = self._observe(event)
+        if self._callbacks.waits_for is not None and event.handle.kind == "resume_refresh_action":
+            refresh_actions.answer_waiting(event, known, self._callbacks.waits_for)
         if self._callbacks.ready and event.handle.kind == "pre_refresh_check_action":
             refresh_actions.answer_ready(event, known, self.situation.build)
         if self._callbacks.failure is not None:

@@ -19,6 +19,7 @@ import handover
 import member
 import prechecks
 import refresh_facts
+import refresh_gate
 import switchover
 from workload import cluster, machine, raft, snap, sql
 
@@ -63,6 +64,12 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     """Of this unit."""
     awaited: collections.abc.Callable[[], int | None]
     """The unit that has to be confirmed where charm-refresh would not wait (confirmation.py)."""
+    rollback: bool
+    """Whether this charm is the one that the refresh under way began with."""
+    forced: bool = dataclasses.field(default=False, init=False)
+    """Whether the operator starts the refresh regardless, in this action."""
+    waits_for: str | None = dataclasses.field(default=None, init=False)
+    """Why this unit was not stopped in this event, though it is its turn (refresh_gate.py)."""
     failure: str | None = dataclasses.field(default=None, init=False)
     """Why the snap was not refreshed in this action."""
     ready: bool = dataclasses.field(default=False, init=False)
@@ -117,6 +124,8 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         action it keeps the reason in `failure`: nothing would repeat an action that crashes, what it has written would
         be lost, and its answer would not say why. charm-refresh lets the action fail, as the revision is not the
         wanted one.
+
+        Raises refresh_gate.HeldError, with nothing done, where this unit must not be stopped now.
         """
         try:
             self._refresh_snap(snap_revision, refresh)
@@ -128,6 +137,7 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
 
     def _refresh_snap(self, snap_revision: str, refresh: charm_refresh.Machines) -> None:
         known = self.observe()
+        self._require_health(known)
         before = self.workload.snap.state().revision
         configured = self.workload.configuration_text()
         # Where it does not run, a hook that was cut off has stopped it.
@@ -146,6 +156,14 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
                 self._start_again(configured, should_run)
             raise
         refresh.update_snap_revision()
+
+    def _require_health(self, known: facts.Facts) -> None:
+        if self.forced or _is_regardless():
+            return
+        against = refresh_gate.reason(self.workload, known, self.number, rollback=self.rollback)
+        if against is not None:
+            logger.info("This unit's refresh waits: %s", against)
+            raise refresh_gate.HeldError(against)
 
     def _revision(self, before: str | None) -> str | None:
         """The snap's revision now; as before where snapd is silent: it has not said that it changed anything."""
@@ -173,11 +191,14 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
 
 
 class Machines(charm_refresh.Machines):
-    """charm-refresh, with one rule more: units that join or leave confirm nothing (confirmation.py).
+    """charm-refresh, with two rules more.
+
+    Units that join or leave confirm nothing (confirmation.py), and a unit is not stopped where that would hurt
+    (refresh_gate.py).
 
     It has no documented place for such a rule. The two methods that are overridden are its steps "start the refresh"
-    and "refresh this unit", the attributes are where it keeps the application's status and whether the refresh has
-    started; tests/unit/test_sharp_edges.py fails where a later version has them no more.
+    and "refresh this unit", the attributes are where it keeps the application's status, whether the refresh has
+    started and the action that forces it; tests/unit/test_sharp_edges.py fails where a later version has them no more.
     """
 
     _awaited: int | None = None
@@ -186,6 +207,7 @@ class Machines(charm_refresh.Machines):
 
     def _start_refresh(self) -> None:
         super()._start_refresh()
+        self._charm_specific.forced = self._force_start is not None
         if self._in_progress.name == "TRUE":
             self._awaited = self._charm_specific.awaited()
         if self._awaited is not None:
@@ -193,8 +215,13 @@ class Machines(charm_refresh.Machines):
             self._pause_after = type(self._pause_after)("all")
 
     def _refresh_unit(self) -> None:
-        if not self.held:
+        if self.held:
+            return
+        try:
             super()._refresh_unit()
+        except refresh_gate.HeldError as held:
+            # To charm-refresh it is still this unit's turn: it asks again in the next event.
+            self._charm_specific.waits_for = str(held)
 
     def _keep_app_status(self, status: charm_.Status | None) -> None:
         if status is not None:
@@ -233,6 +260,14 @@ def told_of_new_charm() -> collections.abc.Iterator[None]:
         yield
     finally:
         os.environ["JUJU_HOOK_NAME"] = name
+
+
+def _is_regardless() -> bool:
+    """Whether the operator refreshes this unit, in this action, whatever state the others are in."""
+    event = charm_.event
+    if not isinstance(event, charm_.ActionEvent) or event.action != "resume-refresh":
+        return False
+    return event.parameters.get("check-health-of-refreshed-units") is False
 
 
 def _is_following(known: facts.Facts) -> bool:

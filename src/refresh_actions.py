@@ -11,9 +11,9 @@ import ops
 
 import facts
 import peers
-import problems
 import refresh
 import refresh_facts
+import refresh_gate
 import refresh_history
 import refresh_situation
 import refresh_status
@@ -50,17 +50,25 @@ def resume_held(
     if not running.started:
         event.fail("Refresh has not started; get-refresh-status tells why. Refresh will not resume.")
         return
-    unhealthy = problems.unhealthy(known) if event.params.get("check-health-of-refreshed-units", True) else None
-    if unhealthy is not None:
-        event.fail(f"{unhealthy}. Refresh will not resume.")
-        return
     revision = running.pinned_snap_revision
     event.log(f"Refreshing unit {known.number}")
-    callbacks.refresh_snap(snap_name=charm_refresh.snap_name(), snap_revision=revision, refresh=running)
+    try:
+        callbacks.refresh_snap(snap_name=charm_refresh.snap_name(), snap_revision=revision, refresh=running)
+    except refresh_gate.HeldError as held:
+        answer_waiting(event, known, str(held))
+        return
     if callbacks.failure is None:
         event.set_results({"result": f"Refresh resumed. Unit {known.number} has refreshed"})
     else:
         event.fail("Failed to refresh snap. Check the error message in `juju debug-log`, then retry this action")
+
+
+def answer_waiting(event: ops.ActionEvent, known: facts.Facts, reason: str) -> None:
+    """resume-refresh on a unit that must not be stopped now. reason: why (refresh_gate.py)."""
+    override = refresh_gate.override(known.unit_name)
+    event.fail(
+        f"{reason}. Refresh will not resume. When it is mended, run this action again; to go on anyway, {override}"
+    )
 
 
 def answer_refused(event: ops.ActionEvent, known: facts.Facts, told: peers.Peers, build: refresh_facts.Build) -> None:
@@ -99,6 +107,9 @@ def look(
         history=refresh_history.parse(situation.recorded_history),
         promotions=workload.patroni(primary.address).history() if primary else (),
     )
+    if known.refused is None and refreshing and seen.started and seen.following is not None:
+        against = refresh_gate.reason(workload, known, seen.following, rollback=seen.is_rollback)
+        return dataclasses.replace(seen, held=against)
     if known.refused is not None or (refreshing and (seen.started or not seen.compatible)):
         return seen
     return dataclasses.replace(seen, blockers=refresh.precheck(workload, known))

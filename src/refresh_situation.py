@@ -86,6 +86,11 @@ class Situation:
             return None
         return refusal.reason(self.build, self.original, self.others, number=self.number, accepted=self._accepted())
 
+    @property
+    def is_rollback(self) -> bool:
+        """Whether this charm is the one that the units ran before the refresh."""
+        return self.original is not None and self.original.charm == self.build.charm
+
     def newly_accepted(self) -> bool:
         """Whether the operator has accepted this charm, and charm-refresh has not seen it since.
 

@@ -12,6 +12,7 @@ import typing
 import facts
 import prechecks
 import refresh_facts
+import refresh_gate
 import refresh_history
 from workload import cluster
 
@@ -58,6 +59,8 @@ class Seen:
     """What stands against starting a refresh now."""
     history: tuple[refresh_history.Entry, ...]
     promotions: tuple[cluster.Promotion, ...]
+    held: str | None = None
+    """Why the unit whose turn it is must not be stopped now (refresh_gate.py)."""
 
     @property
     def order(self) -> list[int]:
@@ -304,12 +307,18 @@ def _go_on(known: facts.Facts, seen: Seen, found: State) -> str:
     following = seen.following
     if following is None:
         return "Wait"
+    unit = facts.unit_name(known.application, following)
+    anyway = f"to go on anyway, {refresh_gate.override(unit)}{_back(known, seen)}"
     if found is State.PAUSED:
+        resume = f"`juju run {unit} resume-refresh`"
+        if seen.held is not None:
+            return f"{seen.held}. When it is mended, {resume}; {anyway}"
         before = seen.order[: seen.order.index(following)]
         check = f"Check units >={min(before)}" if before else "Check the units"
-        unit = facts.unit_name(known.application, following)
-        return f"{check}, then `juju run {unit} resume-refresh`{_back(known, seen)}"
+        return f"{check}, then {resume}{_back(known, seen)}"
     unready = _unready(known, seen, following)
     if unready:
         return f"Wait: unit {unready[0]} is {_health(known, seen, unready[0])}; unit {following} follows"
+    if seen.held is not None:
+        return f"{seen.held}. When it is mended, {unit} goes on by itself; {anyway}"
     return f"Wait: unit {following} is about to refresh"

@@ -20,6 +20,7 @@ from workload import cluster
 OLD = refresh_facts.Build("16/1.0.0", "16.14", "366", "ch:amd64/postgresql-machine-1")
 NEW = refresh_facts.Build("16/1.1.0", "16.15", "416", "ch:amd64/postgresql-machine-2")
 BACK = "to go back, `juju refresh postgresql-machine --revision 1`"
+ANYWAY = "to go on anyway, `juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`"
 BUSY = prechecks.Reason("A backup is running", "wait for its end")
 
 
@@ -114,6 +115,21 @@ IDLE = known.settled()
             f"Check units >=2, then `juju run postgresql-machine/1 resume-refresh`; {BACK}",
         ),
         (refreshing(), seen({2}, pause="none"), "refreshing", "Wait: unit 1 is about to refresh"),
+        # What stands against the next unit's stop is told first.
+        (
+            refreshing(),
+            seen({2}, held="No answer from postgresql-machine-2"),
+            "paused",
+            "No answer from postgresql-machine-2. When it is mended, `juju run postgresql-machine/1 resume-refresh`;"
+            f" {ANYWAY}; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen({2}, pause="none", held="No answer from postgresql-machine-2"),
+            "refreshing",
+            "No answer from postgresql-machine-2. When it is mended, postgresql-machine/1 goes on by itself;"
+            f" {ANYWAY}; {BACK}",
+        ),
         (refreshing(), seen({1, 2}), "refreshing", "Wait: unit 0 is about to refresh"),
         (
             refreshing(),

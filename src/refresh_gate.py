@@ -1,0 +1,75 @@
+"""Whether a unit may be stopped for its refresh now.
+
+charm-refresh takes a refreshed unit's word that the next one may go on, and keeps it: it does not notice who has died
+since. So the charm looks again, right before anything is stopped. It asks each Raft node itself, too: Patroni shows a
+member that has died for up to half a minute.
+
+Invariants, unless the operator goes on regardless (`override`):
+- Nobody is stopped while the cluster is not healthy or another unit does not answer. Exempt is a unit whose own
+  PostgreSQL does not run, as its refresh may be the cure, and a rollback, which mends what the refresh has broken.
+- Nobody is stopped whose vote Raft's majority needs: writes would stop, and in a rollback that is worse than to wait.
+  Exempt is the first unit of a rollback, since a way back is always open; and of two members, each is needed anyway.
+"""
+
+import facts
+import problems
+from workload import machine, raft
+
+# What a unit's status has room for, beside what it says before and after it.
+STATUS_LENGTH = 81
+
+# Patroni's words for a PostgreSQL that runs. After a failover a standby that is well is "running" for a while: it has
+# nobody to stream from, and may be the one to take over.
+UP = ("running", "streaming", "in archive recovery")
+
+
+class HeldError(Exception):
+    """The unit was not stopped; the text says why."""
+
+
+def override(unit: str) -> str:
+    """The command that refreshes the unit whatever state the others are in."""
+    return f"`juju run {unit} resume-refresh check-health-of-refreshed-units=false`"
+
+
+def shortened(text: str) -> str:
+    """A reason as a unit's status can show it."""
+    return text if len(text) <= STATUS_LENGTH else f"{text[: STATUS_LENGTH - 1]}…"
+
+
+def reason(workload: machine.Workload, known: facts.Facts, number: int, *, rollback: bool) -> str | None:
+    """Why that unit must not be stopped now; None if it may. What the facts do not tell is asked for, read-only."""
+    if number == known.number and not known.machine.patroni_running:
+        return None
+    if rollback and number == max(known.numbers):
+        return None
+    strict = not rollback and not _is_down(known, number)
+    return (problems.unhealthy(known) if strict else None) or _votes(workload, known, number, strict=strict)
+
+
+def _is_down(known: facts.Facts, number: int) -> bool:
+    """Whether Patroni tells that the unit's PostgreSQL does not run."""
+    member = known.cluster.member(facts.member_name(known.application, number)) if known.cluster else None
+    return member is not None and member.state not in UP
+
+
+def _votes(workload: machine.Workload, known: facts.Facts, number: int, *, strict: bool) -> str | None:
+    """What Raft's nodes say against it. strict: whether each unit's has to answer."""
+    addresses = {known.number: known.machine.address, **{peer.number: peer.address for peer in known.peers}}
+    units = {raft.node_address(address): each for each, address in addresses.items() if address}
+    address = addresses.get(number)
+    if known.passwords is None or address is None:
+        return None
+    asked, own = workload.raft(known.passwords.raft), raft.node_address(address)
+    view = asked.view(own)
+    others = frozenset() if view is None else view.members - {own}
+    answering = {node for node in others if asked.view(node) is not None}
+    unheard = others - answering if view is not None else {own}
+    silent = sorted(units[node] for node in unheard if node in units)
+    if strict and silent:
+        return f"No answer from {', '.join(facts.member_name(known.application, each) for each in silent)}"
+    # Where there is no majority now, it has none to lose.
+    if view is None or len(others) <= 1 or view.are_majority(answering) or not (strict or view.has_quorum):
+        return None
+    count = f"{len(answering)} of {len(view.members)}"
+    return f"No majority without unit {number}: {count} members reachable; start the others"

@@ -1,0 +1,277 @@
+"""A unit that runs is stopped for its refresh only where that does not hurt, whoever has died since it was allowed."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import json
+import typing
+
+import pytest
+
+import facts
+import problems
+import refresh_gate
+from tests.fakes import builds, juju, known
+from tests.unit.conftest import Deployed
+from tests.unit.test_refresh_life import FORCE, is_complete, primary_on, resume, revisions
+from workload import raft
+
+REGARDLESS = {"check-health-of-refreshed-units": False}
+GONE = "postgresql-machine-2 is not a member of the cluster"
+ANYWAY = "to go on anyway, `juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`"
+BACK = "to go back, `juju refresh postgresql-machine --revision 1`"
+
+
+def following(on: juju.Application) -> str:
+    """What get-refresh-status says is to do next."""
+    result = on.units[0].act("get-refresh-status", format="json")
+    assert result.failure is None
+    return json.loads(result.results["status"])["next"]
+
+
+def paused(deployed: Deployed, pause: str = "first") -> juju.Application:
+    """Unit 2 is refreshed and well, and the primary is on unit 0."""
+    on = deployed(3)
+    primary_on(on, 0)
+    if pause != "first":
+        on.set_config(pause_after_unit_refresh=pause)
+        on.settle()
+    on.refresh(builds.NEW)
+    on.settle()
+    assert revisions(on) == {0: "366", 1: "366", 2: "416"}
+    return on
+
+
+def until_it_allows(on: juju.Application, number: int) -> None:
+    """Run that unit's hooks alone until it allows the next one: that one has not heard of it yet."""
+    (key,) = {key for key in on.databags["refresh-v-three"][number] if key.startswith("next_unit_allowed")}
+    while on.units[number].machine.revision != "416" or on.databags["refresh-v-three"][number][key] != "true":
+        on.world.advance(1)
+        on.observe()
+        on.step(on.units[number])
+
+
+# The action
+
+
+def test_nothing_is_stopped_while_a_refreshed_unit_is_dead(deployed: Deployed) -> None:
+    on = paused(deployed)
+    on.units[2].machine.crash()
+    on.run(60)
+    failure = resume(on, 1).failure
+    assert failure == f"{GONE}. Refresh will not resume. When it is mended, run this action again; {ANYWAY}"
+    assert following(on) == (
+        f"{GONE}. When it is mended, `juju run postgresql-machine/1 resume-refresh`; {ANYWAY}; {BACK}"
+    )
+    on.run(60)
+    assert revisions(on)[1] == "366"
+    assert on.units[1].machine.stops == 0
+    assert on.primary.number == 0
+    on.reboot(2)
+    on.settle()
+    assert following(on) == f"Check units >=2, then `juju run postgresql-machine/1 resume-refresh`; {BACK}"
+    assert resume(on, 1).failure is None
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_the_operator_goes_on_without_it(deployed: Deployed) -> None:
+    on = paused(deployed)
+    on.units[2].machine.crash()
+    on.run(60)
+    result = resume(on, 1, **REGARDLESS)
+    assert (result.failure, result.results) == (None, {"result": "Refreshed unit 1"})
+    assert revisions(on)[1] == "416"
+
+
+def test_a_unit_that_is_down_itself_is_refreshed(deployed: Deployed) -> None:
+    on = paused(deployed)
+    process = on.units[1].machine.patroni
+    assert process is not None
+    process.state = "stopped"
+    on.run(60)
+    assert resume(on, 1).failure is None
+    on.settle()
+    is_complete(on, "416")
+
+
+# The refresh that goes on by itself
+
+
+def test_it_waits_for_a_unit_that_dies_as_soon_as_it_has_allowed_the_next(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    until_it_allows(on, 2)
+    on.units[2].machine.crash()
+    on.run(120)
+    assert revisions(on) == {0: "366", 1: "366", 2: "416"}
+    assert [on.units[number].machine.stops for number in (0, 1)] == [0, 0]
+    assert on.primary.number == 0
+    assert (on.units[1].status.name, on.units[1].message) == (
+        "maintenance",
+        f"Refresh waits: {GONE}; see get-refresh-status",
+    )
+    assert following(on) == f"{GONE}. When it is mended, postgresql-machine/1 goes on by itself; {ANYWAY}; {BACK}"
+    # It has not failed: charm-refresh is asked in each event anew.
+    assert on.units[1].failures == []
+    on.reboot(2)
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_what_was_resumed_waits_before_the_next_unit(deployed: Deployed) -> None:
+    on = paused(deployed)
+    assert resume(on, 1).failure is None
+    until_it_allows(on, 1)
+    on.units[1].machine.crash()
+    on.run(120)
+    assert revisions(on)[0] == "366"
+    assert on.units[0].machine.stops == 0
+    assert on.units[0].message == (
+        "Refresh waits: postgresql-machine-1 is not a member of the cluster; see get-refresh-status"
+    )
+    on.reboot(1)
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_a_unit_that_waits_is_refreshed_on_the_operator_s_word(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    until_it_allows(on, 2)
+    on.units[2].machine.crash()
+    on.run(120)
+    failure = resume(on, 1).failure
+    assert failure is not None
+    assert failure.startswith(f"{GONE}. Refresh will not resume.")
+    assert resume(on, 1, **REGARDLESS).failure is None
+    assert revisions(on)[1] == "416"
+
+
+# What is not held
+
+
+def test_a_rollback_is_possible_while_the_refreshed_unit_is_dead(deployed: Deployed) -> None:
+    on = paused(deployed)
+    on.units[2].machine.crash()
+    on.run(60)
+    on.refresh(dataclasses.replace(builds.OLD))
+    on.run(120)
+    assert on.primary.number == 0
+    assert [on.units[number].machine.stops for number in (0, 1)] == [0, 0]
+    on.reboot(2)
+    on.settle()
+    is_complete(on, "366")
+
+
+def test_a_rollback_begins_while_another_unit_is_dead(deployed: Deployed) -> None:
+    on = paused(deployed)
+    on.units[1].machine.crash()
+    on.run(60)
+    on.refresh(dataclasses.replace(builds.OLD))
+    on.run(60)
+    assert revisions(on)[2] == "366"
+    on.reboot(1)
+    on.settle()
+    is_complete(on, "366")
+
+
+def test_force_refresh_start_goes_on_while_a_unit_is_dead(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.units[1].machine.crash()
+    on.run(60)
+    on.refresh(builds.NEW)
+    on.run(60)
+    assert revisions(on)[2] == "366"
+    result = on.units[2].act("force-refresh-start", **(FORCE | {"run-pre-refresh-checks": False}))
+    assert (result.failure, result.results) == (None, {"result": "Refreshed unit 2"})
+    assert revisions(on)[2] == "416"
+
+
+# The rule itself: unit 1 of three, where unit 2 comes before it
+
+
+class Raft:
+    """Nodes that answer, each with what it sees."""
+
+    def __init__(self, answering: collections.abc.Collection[int], view: raft.RaftView):
+        self._answers = {known.node(number): view for number in answering}
+
+    def raft(self, _: str) -> Raft:
+        return self
+
+    def view(self, node: str) -> raft.RaftView | None:
+        return self._answers.get(node)
+
+
+def against(
+    given: facts.Facts, *, number: int = 1, count: int = 3, silent: collections.abc.Collection[int] = (), **of: bool
+) -> str | None:
+    connected = of.pop("connected", True)
+    view = known.raft_view(count, number, None if connected else ())
+    workload: typing.Any = Raft(set(range(count)) - set(silent), view)
+    return refresh_gate.reason(workload, given, number, **({"rollback": False} | of))
+
+
+STOPPED = known.view(3, changes={1: {"state": "stopped"}})
+ILL = known.view(3, changes={2: {"state": "stopped"}})
+ELECTING = known.view(3, None, changes={number: {"state": "running"} for number in range(3)})
+NO_MEMBER = known.settled(1, cluster=known.view(1))
+UNIT_1 = known.settled(1)
+NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the others"
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "expected"),
+    [
+        (UNIT_1, {}, None),
+        (known.settled(1, cluster=ILL), {}, "postgresql-machine-2 is stopped"),
+        (known.settled(1, cluster=None), {}, "Patroni does not answer"),
+        # Patroni still shows the dead one, and so does the unit's own Raft node.
+        (UNIT_1, {"silent": {2}}, "No answer from postgresql-machine-2"),
+        (UNIT_1, {"silent": {0, 2}}, "No answer from postgresql-machine-0, postgresql-machine-2"),
+        (UNIT_1, {"silent": {1}}, "No answer from postgresql-machine-1"),
+        # Nodes of units that there were.
+        (UNIT_1, {"count": 4, "silent": {3}}, "No majority without unit 1: 2 of 4 members reachable; start the others"),
+        (UNIT_1, {"count": 5}, None),
+        # Of two units each is needed.
+        (known.settled(0, 2, 1), {"number": 0, "count": 2}, None),
+        (known.settled(0, 2, 1), {"number": 0, "count": 2, "silent": {1}}, "No answer from postgresql-machine-1"),
+        (known.settled(0, 1), {"number": 0, "count": 1}, None),
+        # Its own PostgreSQL does not run; but its vote counts.
+        (known.settled(1, cluster=STOPPED), {}, None),
+        (NO_MEMBER, {}, problems.unhealthy(NO_MEMBER)),
+        # It runs, and has nobody to stream from.
+        (known.settled(1, cluster=ELECTING), {}, "The cluster has no primary; see the action get-cluster-status"),
+        (known.settled(1, cluster=STOPPED), {"silent": {2}}, NO_MAJORITY),
+        (known.settled(1, cluster=STOPPED), {"silent": {0, 2}, "connected": False}, None),
+        (known.settled(1, cluster=STOPPED), {"silent": {1}}, None),
+        (known.settled(1, cluster=ILL, machine_patroni_running=False), {"silent": {0, 2}}, None),
+        # A rollback: ill units do not hold it. Its first unit may always go back.
+        (known.settled(1, cluster=ILL), {"rollback": True}, None),
+        (known.settled(1, cluster=ILL), {"rollback": True, "silent": {2}}, NO_MAJORITY),
+        (known.settled(2, cluster=ILL), {"rollback": True, "number": 2, "silent": {0, 1}}, None),
+        # As another unit sees it.
+        (known.settled(0), {}, None),
+        (known.settled(0), {"silent": {2}}, "No answer from postgresql-machine-2"),
+        (known.settled(0, cluster=STOPPED), {}, None),
+        # What cannot be asked.
+        (known.settled(1, passwords=None), {"silent": {0, 1, 2}}, None),
+    ],
+)
+def test_what_stands_against_it(given: facts.Facts, options: dict[str, typing.Any], expected: str | None) -> None:
+    assert against(given, **options) == expected
+
+
+@pytest.mark.parametrize("length", [10, 81, 82, 300])
+def test_the_status_has_room_for_the_reason_and_for_where_to_look(length: int) -> None:
+    status = f"Refresh waits: {refresh_gate.shortened('x' * length)}; see get-refresh-status"
+    assert len(status) <= 120
