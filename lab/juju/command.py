@@ -57,6 +57,7 @@ class Command(typing.NamedTuple):
     Attributes:
         scope: "model" gives it `-m`, "controller" gives it `-c`, None neither.
         formats: Values of `--format`, the default first; none for a command that has no such option.
+        refused_formats: Those of Juju that the lab does not have.
         interspersed: False passes all that follows the first argument through, options too.
     """
 
@@ -70,6 +71,7 @@ class Command(typing.NamedTuple):
     scope: typing.Literal["model", "controller"] | None = "model"
     interspersed: bool = True
     detail: str = ""
+    refused_formats: tuple[str, ...] = ()
 
     @property
     def own_flags(self) -> tuple[flags.Flag, ...]:
@@ -100,6 +102,7 @@ def define(
     formats: tuple[str, ...] = (),
     scope: typing.Literal["model", "controller"] | None = "model",
     interspersed: bool = True,
+    refused_formats: tuple[str, ...] = (),
 ) -> collections.abc.Callable[
     [collections.abc.Callable[[Invocation], None]], collections.abc.Callable[[Invocation], None]
 ]:
@@ -119,6 +122,7 @@ def define(
             scope=scope,
             interspersed=interspersed,
             detail=(function.__doc__ or "").strip(),
+            refused_formats=refused_formats,
         )
         return function
 
@@ -162,8 +166,11 @@ class Invocation:
 
         Raises:
             UsageError: It is not one of the command's.
+            CommandError: It is one that only Juju has.
         """
         name = self.options.text("format")
+        if name in self.command.refused_formats:
+            raise CommandError(f"the lab does not have --format {name}: take one of {', '.join(self.command.formats)}")
         if name not in self.command.formats:
             raise UsageError(f'invalid value "{name}" for option --format: unknown format "{name}"')
         return name

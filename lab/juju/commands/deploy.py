@@ -30,6 +30,8 @@ from lab.juju.commands import settings_files
         flags.boolean("dry-run", usage="Just show what the deploy would do"),
         flags.repeated("overlay", usage="Refused: the lab deploys no bundles"),
         flags.text("map-machines", usage="Refused: the lab deploys no bundles"),
+        flags.repeated("device", usage="Refused: the lab has no devices"),
+        flags.text("series", usage="Refused: use --base"),
     ),
 )
 def deploy(invocation: command.Invocation) -> None:
@@ -50,8 +52,7 @@ def _request(invocation: command.Invocation) -> dict[str, typing.Any]:
     options = invocation.options
     invocation.require(1, "no charm or bundle specified")
     invocation.at_most(2)
-    if options.texts("overlay") or options.text("map-machines"):
-        raise command.CommandError("the lab does not deploy bundles: --overlay and --map-machines are for bundles")
+    _refuse(options)
     charm = invocation.arguments[0]
     application = invocation.arguments[1] if len(invocation.arguments) > 1 else ""
     if application and not names.is_application(application):
@@ -78,6 +79,22 @@ def _request(invocation: command.Invocation) -> dict[str, typing.Any]:
         "revision": options.number("revision") if options.given("revision") else None,
         "force": options.on("force"),
     }
+
+
+def _refuse(options: flags.Values) -> None:
+    """Refuse what Juju knows and the lab does not have."""
+    if options.text("series") and options.text("base"):
+        raise command.UsageError("--series and --base cannot be specified together")
+    refused = {
+        "the lab does not deploy bundles: --overlay and --map-machines are for bundles": (
+            options.texts("overlay") or options.text("map-machines")
+        ),
+        "the lab has no devices: --device is for Kubernetes": options.texts("device"),
+        "the lab does not take --series, which Juju calls deprecated: use --base": options.text("series"),
+    }
+    for reason, given in refused.items():
+        if given:
+            raise command.CommandError(reason)
 
 
 def _is_path(charm: str) -> bool:

@@ -15,6 +15,7 @@ from lab.juju import client, command, flags, times
     "Report the status of the model, its machines, applications and units.",
     usage="[<selector> [...]]",
     formats=("tabular", "json", "yaml", "short", "line", "oneline"),
+    refused_formats=("summary",),
     aliases=("show-status",),
     options=(
         command.UTC_FLAG,
