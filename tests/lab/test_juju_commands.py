@@ -218,6 +218,22 @@ MODEL_CONFIG = {
 }
 
 
+def test_config_from_a_file_is_overridden_by_what_is_typed(
+    canned: juju_support.CannedController, run: Run, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "settings.yaml").write_text("pg: {a: 1, b: 2}\n")
+    canned.answers |= {"set_config": None, "reset_config": None}
+    assert run("config pg --reset b,c, a=x=y --file settings.yaml") == (0, "", "")
+    assert [
+        (method, {key: params[key] for key in params if key not in ("model", "application")})
+        for method, params in canned.calls
+    ] == [
+        ("set_config", {"config_yaml": "pg: {a: 1, b: 2}\n"}),
+        ("reset_config", {"keys": ["b", "c"]}),
+        ("set_config", {"config": {"a": "x=y"}}),
+    ]
+
+
 def test_model_config(canned: juju_support.CannedController, run: Run) -> None:
     canned.answers |= {"model_config": MODEL_CONFIG, "set_model_config": None}
     assert run("model-config").out == (

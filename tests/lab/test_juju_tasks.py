@@ -6,6 +6,7 @@ import pathlib
 import typing
 
 import juju_support
+import pytest
 import yaml
 
 Params = dict[str, typing.Any]
@@ -147,6 +148,40 @@ def test_cancel_task(canned: juju_support.CannedController, run: Run) -> None:
     assert result.status == 1
     assert yaml.safe_load(result.out)["actions"][0]["status"] == "cancelled"
     assert result.err == 'ERROR The following tasks could not be cancelled:\nid: 9\nerror: task "9" not found\n'
+
+
+@pytest.mark.parametrize("line", ["show-operation 1", "show-task 2"])
+@pytest.mark.parametrize(
+    ("wait", "asked"), [("", 1), ("--wait -1s", 1), ("--wait 0", 4), ("--wait 0s", 4), ("--watch", 4), ("--wait 1m", 4)]
+)
+def test_how_long_an_end_is_waited_for(
+    canned: juju_support.CannedController, run: Run, line: str, wait: str, asked: int
+) -> None:
+    calls: list[str] = []
+
+    def answer(**_: typing.Any) -> Params:
+        calls.append(line)
+        status = "completed" if len(calls) == 4 else "running"
+        if line.startswith("show-task"):
+            return task(status=status)
+        times = {"enqueued": "2025-11-21T10:00:00Z", "started": "", "completed": ""}
+        return {"id": "1", "summary": "s", "status": status, "fail": "", "tasks": [], **times}
+
+    canned.answers |= {"show_operation": answer, "show_task": answer}
+    assert run(f"{line} {wait}").status == 0
+    assert len(calls) in (asked, asked + (line == "show-task 2"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("show-operation 1", "timeout reached"), ("show-task 2", "maximum wait time reached")]
+)
+def test_a_wait_that_ends_too_early_fails(
+    canned: juju_support.CannedController, run: Run, line: str, message: str
+) -> None:
+    times = {"enqueued": "2025-11-21T10:00:00Z", "started": "", "completed": ""}
+    operation = {"id": "1", "summary": "s", "status": "running", "fail": "", "tasks": [], **times}
+    canned.answers |= {"show_operation": operation, "show_task": task(status="running")}
+    assert run(f"{line} --wait 50ms") == (1, "", f"ERROR {message}\n")
 
 
 # What actions there are

@@ -121,16 +121,9 @@ pg/1:
         in-scope: true
         data:
           private-address: 198.18.0.4
-  - relation-id: 3
-    endpoint: database
-    related-endpoint: postgresql
-    application-data: {}
-    local-unit:
-      in-scope: false
-      data: {}
 """
     )
-    (shown,) = json.loads(run("show-unit --format json pg/leader")).values()
+    (shown,) = json.loads(run("show-unit --format json pg/1")).values()
     unit = jubilant.unittypes.UnitInfo._from_dict(shown)
     assert unit.leader
     assert unit.relation_info[0].related_units["pg/0"].data == {"private-address": "198.18.0.2"}
@@ -140,10 +133,20 @@ def test_show_unit_filters(run: Run) -> None:
     def infos(options: str) -> list[dict[str, typing.Any]]:
         return json.loads(run(f"show-unit pg/1 --format json {options}"))["pg/1"].get("relation-info", [])
 
+    nothing = {"in-scope": False, "data": None}
+    # A relation without any data is shown to those who ask for it only.
     assert [info["endpoint"] for info in infos("--endpoint database")] == ["database"]
-    assert list(infos("--related-unit pg/2")[0]["related-units"]) == ["pg/2"]
-    assert all("local-unit" not in info for info in infos("--app"))
+    assert [info["endpoint"] for info in infos("--app")] == ["database-peers", "database"]
+    assert all(info["local-unit"] == nothing and "related-units" not in info for info in infos("--app"))
     assert infos("--endpoint nothing") == []
+    (peers,) = infos("--related-unit pg/2")
+    assert (list(peers["related-units"]), peers["local-unit"]) == (["pg/2"], nothing)
+    # What the application has told is kept, whoever the unit is.
+    (peers,) = infos("--related-unit pg/7")
+    assert (peers["application-data"], "related-units" in peers) == ({"cluster": "1"}, False)
+    (peers,) = infos("--related-unit pg/1")
+    assert peers["local-unit"]["data"] == {"private-address": "198.18.0.3"}
+    assert "local-unit" not in run("show-unit pg/1 --related-unit pg/2")
 
 
 def test_show_application(run: Run) -> None:
@@ -369,7 +372,6 @@ def test_machines(run: Run) -> None:
         ("status -m other:prod", "controller other not found"),
         ("show-unit pg/9", 'unit "pg/9" not found'),
         ("show-application nothing", 'application "nothing" not found'),
-        ("show-unit client/leader", 'could not determine leader for "client"'),
         ("show-secret nothing", 'secret "nothing" not found'),
         ("show-storage data/7", 'storage instance "data/7" not found'),
         ("show-task 99", 'task "99" not found'),

@@ -20,29 +20,21 @@ from lab.juju.commands import settings_files
     ),
 )
 def config(invocation: command.Invocation) -> None:
-    """Show, set and reset an application's options; `key=@file` takes a file's content."""
+    """Show, set and reset an application's options; `key=@file` takes a file's content, and overrides `--file`."""
     if not invocation.arguments or "=" in invocation.arguments[0]:
         raise command.UsageError("no application name specified")
     name, *rest = invocation.arguments
-    reset = [key for word in invocation.options.texts("reset") for key in word.split(",") if key]
-    assignments, keys = [word for word in rest if "=" in word], [word for word in rest if "=" not in word]
-    file = invocation.options.text("file")
-    if keys and (assignments or reset or file):
-        raise command.UsageError("cannot set and retrieve values simultaneously")
-    if len(keys) > 1:
-        raise command.UsageError("can only retrieve a single value, or all values")
-    if not (assignments or reset or file):
-        _show_config(invocation, name, keys[0] if keys else "")
+    wanted = settings_files.wishes(invocation, rest)
+    if not (wanted.file or wanted.reset or wanted.values):
+        _show_config(invocation, name, wanted.keys[0] if wanted.keys else "")
         return
-    if overlap := sorted(set(names.pairs(assignments)) & set(reset)):
-        raise command.UsageError(f'key "{overlap[0]}" cannot be both set and reset in the same command')
-    if file:
-        invocation.call("set_config", application=name, config_yaml=invocation.read(file))
-    if assignments:
-        values = {key: settings_files.value_of(invocation, value) for key, value in names.pairs(assignments).items()}
+    if wanted.file:
+        invocation.call("set_config", application=name, config_yaml=invocation.read(wanted.file))
+    if wanted.reset:
+        invocation.call("reset_config", application=name, keys=wanted.reset)
+    if wanted.values:
+        values = {key: settings_files.value_of(invocation, value) for key, value in wanted.values.items()}
         invocation.call("set_config", application=name, config=values)
-    if reset:
-        invocation.call("reset_config", application=name, keys=reset)
 
 
 def _show_config(invocation: command.Invocation, application: str, key: str) -> None:

@@ -25,29 +25,23 @@ _READ_ONLY = {"agent-version": "upgrade-model", "charmhub-url": "add-model"}
 )
 def model_config(invocation: command.Invocation) -> None:
     """Show, set and reset the model's configuration."""
-    reset = [key for word in invocation.options.texts("reset") for key in word.split(",") if key]
-    assignments = [word for word in invocation.arguments if "=" in word]
-    keys = [word for word in invocation.arguments if "=" not in word]
-    if (keys and (assignments or reset or invocation.options.text("file"))) or any("=" in key for key in reset):
-        raise command.UsageError("cannot set and retrieve model values simultaneously")
-    if len(keys) > 1:
-        raise command.UsageError("can only retrieve a single value, or all values")
-    if not (assignments or reset or invocation.options.text("file")):
-        _show(invocation, keys[0] if keys else "")
+    wanted = settings_files.wishes(invocation, invocation.arguments)
+    if not (wanted.file or wanted.reset or wanted.values):
+        _show(invocation, wanted.keys[0] if wanted.keys else "")
         return
     values: dict[str, typing.Any] = {}
-    if invocation.options.text("file"):
+    if wanted.file:
         values |= {
             key: value["value"] if isinstance(value, dict) and "value" in value else value
-            for key, value in settings_files.mapping(invocation.read(invocation.options.text("file"))).items()
+            for key, value in settings_files.mapping(invocation.read(wanted.file)).items()
         }
-    values |= names.pairs(assignments)
+    values |= wanted.values
     values = _without_read_only(values, ignore=invocation.options.on("ignore-read-only-fields"))
     known = invocation.call("model_config")
-    for key in [*values, *reset]:
+    for key in [*values, *wanted.reset]:
         if key not in known:
             invocation.warn(f'key "{key}" is not defined in the current model configuration: possible misspelling')
-    invocation.call("set_model_config", values=values, reset=reset)
+    invocation.call("set_model_config", values=values, reset=wanted.reset)
 
 
 def _without_read_only(values: dict[str, typing.Any], *, ignore: bool) -> dict[str, typing.Any]:

@@ -103,8 +103,14 @@ def _identifier(invocation: command.Invocation, kind: str) -> str:
     return identifier
 
 
+def _waits(options: flags.Values) -> bool:
+    return options.on("watch") or options.seconds("wait") >= 0
+
+
 def _deadline(options: flags.Values) -> float | None:
-    return None if options.on("watch") else time.monotonic() + max(0.0, options.seconds("wait"))
+    """When the wait ends; None for never, which `--wait 0` asks for too."""
+    wait = options.seconds("wait")
+    return None if options.on("watch") or wait == 0 else time.monotonic() + wait
 
 
 @command.define(
@@ -121,12 +127,11 @@ def show_operation(invocation: command.Invocation) -> None:
     deadline = _deadline(options)
     while True:
         value = invocation.call("show_operation", operation=identifier)
-        ended = value["status"] in task_results.ENDED
-        if ended or (deadline is not None and time.monotonic() >= deadline):
+        if value["status"] in task_results.ENDED or not _waits(options):
             break
+        if deadline is not None and time.monotonic() >= deadline:
+            raise command.CommandError("timeout reached")
         time.sleep(_POLL)
-    if not ended and options.seconds("wait") > 0:
-        raise command.CommandError("timeout reached")
     invocation.show(task_results.operation(value, utc=options.on("utc")))
 
 
@@ -142,7 +147,7 @@ def show_task(invocation: command.Invocation) -> None:
     identifier = _identifier(invocation, "task")
     options = invocation.options
     task = invocation.call("show_task", task=identifier)
-    if options.on("watch") or options.seconds("wait") > 0:
+    if _waits(options):
         task = task_wait.until_ended(invocation, identifier, _deadline(options), invocation.inform)
         if task is None:
             raise command.CommandError("maximum wait time reached")

@@ -1,10 +1,10 @@
-"""`--config` and the like: YAML files and `key=value` pairs on one option."""
+"""Settings on command lines: YAML files and `key=value` pairs, on one option or beside `--file` and `--reset`."""
 
 from __future__ import annotations
 
 import typing
 
-from lab.juju import command
+from lab.juju import command, names
 
 
 def split(invocation: command.Invocation, option: str) -> tuple[str, dict[str, str]]:
@@ -52,3 +52,51 @@ def mapping(text: str) -> dict[str, typing.Any]:
     if not isinstance(content, dict):
         raise command.CommandError(f"yaml: expected a mapping, got {type(content).__name__}")
     return content
+
+
+class Wishes(typing.NamedTuple):
+    """What `juju config` or `juju model-config` is to do, in Juju's order: what is typed overrides the file."""
+
+    file: str
+    reset: list[str]
+    keys: list[str]
+    values: dict[str, str]
+
+
+def wishes(invocation: command.Invocation, words: list[str]) -> Wishes:
+    """Read the command line, given its words without an application's name.
+
+    Raises:
+        UsageError: It asks for what does not go together.
+    """
+    assignments = [word for word in words if "=" in word]
+    wanted = Wishes(
+        invocation.options.text("file"),
+        [key for word in invocation.options.texts("reset") for key in word.strip(",").split(",")],
+        [word for word in words if "=" not in word],
+        _values(assignments),
+    )
+    for key in wanted.reset:
+        if "=" in key:
+            raise command.UsageError(f'--reset accepts a comma delimited set of keys "a,b,c", received: "{key}"')
+    told = ("use --file flag", "use --reset flag", "get value", "set key=value pairs")
+    asked = [text for text, given in zip(told, wanted, strict=True) if given]
+    if wanted.keys and len(asked) > 1:
+        raise command.UsageError(f"cannot {', '.join(asked[:-1])} and {asked[-1]} simultaneously")
+    if len(wanted.keys) > 1:
+        raise command.UsageError("cannot specify multiple keys to get")
+    for key in wanted.reset:
+        if key in wanted.values:
+            raise command.UsageError(f'cannot set and reset key "{key}" simultaneously')
+    return wanted
+
+
+def _values(assignments: list[str]) -> dict[str, str]:
+    for word in assignments:
+        key = word.partition("=")[0]
+        if sum(other.startswith(f"{key}=") for other in assignments) > 1:
+            raise command.UsageError(f'key "{key}" specified more than once')
+    try:
+        return names.pairs(assignments)
+    except ValueError as error:
+        raise command.UsageError(str(error)) from error

@@ -103,29 +103,36 @@ def _remove_each(invocation: command.Invocation, *, dry_run: bool, tell: bool) -
     ),
 )
 def show_unit(invocation: command.Invocation) -> None:
-    """Show units in detail, with the databags of their relations."""
+    """Show units in detail, with the databags of their relations; one without any data only where it is asked for."""
     invocation.require(1, "an unit name must be supplied")
-    for name in invocation.arguments:
-        if not names.is_unit_or_leader(name):
-            raise command.UsageError(f'unit name "{name}" not valid')
+    related = invocation.options.text("related-unit")
+    if related and not names.is_unit(related):
+        raise command.UsageError(f"related unit name {related} not valid")
+    wrong = [name for name in invocation.arguments if not names.is_unit(name)]
+    if wrong:
+        raise command.UsageError(f"unit name{'s' if len(wrong) > 1 else ''} {', '.join(wrong)} not valid")
     found = invocation.call("show_unit", units=invocation.arguments)
-    for details in found.values():
-        infos = [info for info in details.get("relation-info", []) if _wanted(invocation, info)]
-        details["relation-info"] = [_reduced(invocation, info) for info in infos]
-        if not infos:
-            del details["relation-info"]
+    for name, details in found.items():
+        infos = [_relation(invocation, name, info) for info in details.pop("relation-info", [])]
+        if shown := [info for info in infos if info is not None]:
+            details["relation-info"] = shown
     invocation.show(found, smart=output.as_yaml)
 
 
-def _wanted(invocation: command.Invocation, info: dict[str, typing.Any]) -> bool:
-    endpoint, related = invocation.options.text("endpoint"), invocation.options.text("related-unit")
-    return (not endpoint or info["endpoint"] == endpoint) and (not related or related in info.get("related-units", {}))
-
-
-def _reduced(invocation: command.Invocation, info: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    if invocation.options.on("app"):
-        return {key: value for key, value in info.items() if key not in ("local-unit", "related-units")}
-    related = invocation.options.text("related-unit")
-    if related:
-        return info | {"related-units": {related: info["related-units"][related]}}
-    return info
+def _relation(invocation: command.Invocation, unit: str, info: dict[str, typing.Any]) -> dict[str, typing.Any] | None:
+    """What is shown of a unit's relation; None where that is nothing."""
+    options = invocation.options
+    endpoint, only = options.text("endpoint"), options.text("related-unit")
+    if endpoint and info["endpoint"] != endpoint:
+        return None
+    shown = {key: value for key, value in info.items() if key not in ("local-unit", "related-units")}
+    bags = {} if options.on("app") else {unit: info["local-unit"], **info.get("related-units", {})}
+    bags = {name: bag for name, bag in bags.items() if not only or name == only}
+    own = bags.pop(unit, {"in-scope": False, "data": None})
+    # Go leaves an empty structure out of YAML, but not out of JSON.
+    if invocation.format == "json" or own["in-scope"] or own["data"]:
+        shown["local-unit"] = own
+    if bags:
+        shown["related-units"] = bags
+    kept = options.on("app") or endpoint or info["application-data"] or bags or own["data"]
+    return shown if kept else None
