@@ -49,6 +49,12 @@ Known differences of what is answered:
 - The model `controller` is listed by the API, since clients look for it, but there is nothing to connect to.
 - `ssh` and `scp` of python-libjuju need an SSH server in the machines, which these do not have. `juju ssh` and
   `juju scp` enter machines directly.
+- The storage pools are the lab's own and fixed on purpose: a file system of a machine comes from the lab's host, and no
+  provider is there to be configured. So `create-storage-pool`, `update-storage-pool`, `remove-storage-pool` and
+  `import-filesystem` are refused.
+- Options that are refused by name: `deploy --series`, `--device`, `--overlay` and `--map-machines`,
+  `debug-log --include-label` and `--exclude-label`, `status --format summary`.
+- `debug-log --format json` is Juju 4.0's; 3.6 prints text only.
 - Announced and uploaded resources that no deployment has named yet are forgotten when the controller starts anew.
 - Subordinates, cross-model relations, spaces, containers, Kubernetes, payloads and metrics are not there at all.
 """
