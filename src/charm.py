@@ -220,6 +220,9 @@ class PostgresqlCharm(ops.CharmBase):
         """What charm-refresh, which has had the action already, leaves to the charm; the facts as they are then."""
         if known.refused is not None:
             refresh_actions.answer_refused(event, known, self.peers, self.situation.build)
+        elif self._callbacks is None:
+            # charm-refresh was not asked (an architecture without a snap): nobody else answers.
+            event.fail("This unit cannot act now; see its status")
         if self.refresh is None or self._callbacks is None:
             return known
         if self.refresh.held and event.handle.kind == "resume_refresh_action":

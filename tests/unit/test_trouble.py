@@ -29,6 +29,9 @@ def test_unsupported_architecture(on: juju.Application) -> None:
     assert (on.status.name, on.status.message) == ("blocked", text)
     assert on.units[0].machine.installs == []
     assert on.units[0].failures == []
+    for action in ("pre-refresh-check", "force-refresh-start", "resume-refresh"):
+        parameters = {"run-pre-refresh-checks": True} if action == "force-refresh-start" else {}
+        assert on.units[0].act(action, **parameters).failure == "This unit cannot act now; see its status", action
 
 
 def test_arm(on: juju.Application) -> None:
