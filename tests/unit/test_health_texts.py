@@ -330,7 +330,7 @@ def test_the_longest_texts_of_the_charm_are_not_cut() -> None:
     assert not statuses.unit(refused).message.endswith("…")
 
 
-@pytest.mark.parametrize("state", [*problems.FAILED_STATES, "crashed", "running"])
+@pytest.mark.parametrize("state", [*sorted(problems.FAILED_STATES), "crashed", "running"])
 def test_where_the_log_is_is_not_cut(state: str) -> None:
     sick = known.settled(1, cluster=known.view(3, changes={1: {"state": state}}))
     assert statuses.unit(sick).message.endswith(f"as root: `{LOG}`")
