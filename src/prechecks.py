@@ -57,7 +57,8 @@ def reasons(
     activity: what goes on in the database; None where the primary could not be asked.
     clocks: by how many seconds this machine's differs from that of each other unit that answers, by number.
     """
-    found = [*_cluster(known), *_raft(known), *_clocks(clocks), *_configuration(known), *_space(known, room)]
+    # Clocks first: a unit that is late enough is no member (Patroni's keys expire), and to wait mends nothing.
+    found = [*_clocks(clocks), *_cluster(known), *_raft(known), *_configuration(known), *_space(known, room)]
     # Without a primary that is what has to be told, not that it cannot be asked.
     if activity is not None or not found:
         found += _activity(activity)

@@ -25,9 +25,10 @@ def cluster(shared: RaftCluster) -> Json:
     if shared.told is not None and not shared.has_quorum():
         # Raft's last word, for ever.
         return shared.told
-    shown = [(each, each.state) for each in shared.alive()]
+    shown = [(each, each.state) for each in shared.alive() if not shared.is_late(each)]
     shown += [(process, "stopped") for process, _ in shared.stopped.values() if shared.member(process.name) is None]
     members = [_member(shared, process, state) for process, state in shown]
+    members += [each | _role(shared, each["name"]) for each in shared.ghosts()]
     answer: Json = {"members": members, "scope": shared.scope}
     if shared.paused:
         answer["pause"] = True
@@ -47,10 +48,9 @@ def condition(process: Process) -> Json:
 
 def _member(shared: RaftCluster, process: Process, state: str) -> Json:
     leader = process.is_leader and process.name not in shared.stopped
-    role = "leader" if leader else "sync_standby" if process.name in shared.synchronous else "replica"
     answer: Json = {
         "name": process.name,
-        "role": role,
+        **_role(shared, process.name),
         "state": state,
         "host": process.host,
         "port": 5432,
@@ -63,6 +63,12 @@ def _member(shared: RaftCluster, process: Process, state: str) -> Json:
     if process.pending_restart:
         answer["pending_restart"] = True
     return answer
+
+
+def _role(shared: RaftCluster, name: str) -> Json:
+    """By the leader key, which a primary that has died keeps until it expires."""
+    leads = name == shared.leader and name not in shared.stopped
+    return {"role": "leader" if leads else "sync_standby" if name in shared.synchronous else "replica"}
 
 
 def status(shared: RaftCluster, at: str) -> Json:

@@ -169,6 +169,8 @@ class RaftCluster:
     """The last answer to GET /cluster."""
     stopped: dict[str, tuple[Process, float]] = dataclasses.field(default_factory=dict)
     """Members that have stopped and are still shown for a while."""
+    told_by: dict[str, tuple[Json, float]] = dataclasses.field(default_factory=dict)
+    """What each member has last told of itself, and until when it counts: also when the member has died."""
 
     def alive(self) -> list[Process]:
         """Members that run and are reached."""
@@ -178,6 +180,20 @@ class RaftCluster:
     def has_quorum(self) -> bool:
         """Whether more than half of the members are there."""
         return len(self.alive()) * 2 > len(self.members)
+
+    def is_late(self, process: Process) -> bool:
+        """Whether what it tells has expired at once.
+
+        A key carries when it expires by the clock of who writes it, and expires by that of Raft's leader (Patroni's
+        dcs/raft.py).
+        """
+        leader = next((each for each in self.alive() if each.node == self.raft_leader), process)
+        return leader.machine.clock_offset - process.machine.clock_offset >= TTL_SECONDS
+
+    def ghosts(self) -> list[Json]:
+        """Members that have died and are still shown, as they were."""
+        gone = {name for name in self.told_by if self.member(name) is None and name not in self.stopped}
+        return [self.told_by[name][0] for name in sorted(gone)]
 
     def member(self, name: str) -> Process | None:
         """A member that is there."""
@@ -202,13 +218,14 @@ class RaftCluster:
             for name, (process, until) in self.stopped.items()
             if until > self.world.now and self.member(name) is None
         }
+        self.told_by = {name: each for name, each in self.told_by.items() if each[1] > self.world.now}
         if not self.has_quorum():
             return
         if self.raft_leader not in {each.node for each in alive}:
             self.raft_leader = min(each.node for each in alive)
         if self.configuration is None:
             self.configuration = copy.deepcopy(alive[0].settings["bootstrap"]["dcs"])
-        if self.primary is not None:
+        if self.primary is not None and not self.is_late(self.primary):
             self.leader_seen = self.world.now
             if self.primary.state == "starting" and self.primary.data is not None:
                 # It has come back before its lock has expired.
@@ -218,7 +235,9 @@ class RaftCluster:
         self._follow()
         self._choose_synchronous()
         self._write()
-        answers.cluster(self)
+        for member in answers.cluster(self)["members"]:
+            if self.member(member["name"]) is not None:
+                self.told_by[member["name"]] = (member, self.world.now + TTL_SECONDS)
 
     def _elect(self, alive: list[Process]) -> None:
         if self.paused:
@@ -227,6 +246,7 @@ class RaftCluster:
             self._bootstrap(alive[0])
             return
         fit = [each for each in alive if each.data is not None and each.state != "creating replica"]
+        fit = [each for each in fit if not self.is_late(each)]
         fit = [each for each in fit if each.data and each.data.system_identifier == self.system_identifier]
         if self.synchronous_mode and (self.synchronous or self.leader):
             fit = [each for each in fit if each.name in self.synchronous or each.name == self.leader]

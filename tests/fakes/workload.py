@@ -65,10 +65,13 @@ class Client(patroni.Client):
     def _answer(self, method: str, path: str, body: typing.Any) -> object:
         found = self._machine.world.at(self._address)
         process = found.patroni if found else None
-        if process is None or not process.reachable:
+        # Patroni opens its REST API once it is connected to Raft (its __main__.py).
+        if process is None or not process.reachable or process.raft is None:
             raise patroni.PatroniUnreachable(f"Patroni at {self._address} does not answer: connection refused")
         shared = process.raft
-        if shared is None or (path != "/reload" and shared.configuration is None):
+        if path == "/liveness":
+            return {}
+        if path != "/reload" and shared.configuration is None:
             raise cluster.HttpError(503, "no cluster yet")
         if method == "GET":
             return self._tell(process, shared, path)
