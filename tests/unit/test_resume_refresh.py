@@ -52,6 +52,19 @@ def until_it_allows(on: juju.Application, number: int) -> None:
         on.step(on.units[number])
 
 
+def waiting(deployed: Deployed) -> juju.Application:
+    """Without a pause, unit 2 has died as soon as it had allowed unit 1."""
+    on = deployed(3)
+    primary_on(on, 0)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    until_it_allows(on, 2)
+    on.units[2].machine.crash()
+    on.run(120)
+    return on
+
+
 # The action
 
 
@@ -100,14 +113,7 @@ def test_a_unit_that_is_down_itself_is_refreshed(deployed: Deployed) -> None:
 
 
 def test_it_waits_for_a_unit_that_dies_as_soon_as_it_has_allowed_the_next(deployed: Deployed) -> None:
-    on = deployed(3)
-    primary_on(on, 0)
-    on.set_config(pause_after_unit_refresh="none")
-    on.settle()
-    on.refresh(builds.NEW)
-    until_it_allows(on, 2)
-    on.units[2].machine.crash()
-    on.run(120)
+    on = waiting(deployed)
     assert revisions(on) == {0: "366", 1: "366", 2: "416"}
     assert [on.units[number].machine.stops for number in (0, 1)] == [0, 0]
     assert on.primary.number == 0
@@ -140,14 +146,7 @@ def test_what_was_resumed_waits_before_the_next_unit(deployed: Deployed) -> None
 
 
 def test_a_unit_that_waits_is_refreshed_on_the_operator_s_word(deployed: Deployed) -> None:
-    on = deployed(3)
-    primary_on(on, 0)
-    on.set_config(pause_after_unit_refresh="none")
-    on.settle()
-    on.refresh(builds.NEW)
-    until_it_allows(on, 2)
-    on.units[2].machine.crash()
-    on.run(120)
+    on = waiting(deployed)
     failure = resume(on, 1).failure
     assert failure is not None
     assert failure.startswith(f"{GONE}. Refresh will not resume.")
