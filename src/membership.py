@@ -40,7 +40,9 @@ def due(known: facts.Facts) -> Change | None:
         return Add(own)
     if not known.leader or not _sees_everyone(known):
         return None
-    dead = sorted(view.members - claimed(known) - view.connected - {view.node})
+    # A unit that has moved still runs under its old address, and leaves it by itself.
+    old = raft.node_address(known.machine.configured_address or "")
+    dead = sorted(view.members - claimed(known) - view.connected - {view.node, old})
     return Remove(dead[0]) if dead else None
 
 

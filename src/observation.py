@@ -168,6 +168,8 @@ def _raft(known: facts.Facts, workload: machine.Workload, remembered: verified.V
         return None
     asked = workload.raft(known.passwords.raft)
     own = asked.view(raft.node_address(known.machine.address)) if known.machine.patroni_running else None
+    if known.has_moved:
+        return _raft_after_move(known, asked, own)
     others = sorted(known.peer_addresses)
     if own is not None and not own.has_quorum:
         # A member that has just started may see no majority where there is one; whoever it holds for the primary knows.
@@ -176,6 +178,25 @@ def _raft(known: facts.Facts, workload: machine.Workload, remembered: verified.V
         if found is not None and found.has_quorum:
             return _without_silent(found, known, asked)
     return own if own is None else _without_silent(own, known, asked)
+
+
+def _raft_after_move(known: facts.Facts, asked: raft.Raft, own: raft.RaftView | None) -> raft.RaftView | None:
+    """What another unit sees, if the others can let this one go, which has another address now.
+
+    This unit's own Raft cannot tell: it stays connected, under the old address, with those to which it had connected,
+    and knows nothing of the connections between the others. Of these only units that answer count. Where they cannot,
+    the own view is given as if it saw nobody; where this unit is the only member, as it is.
+    """
+    old = raft.node_address(known.machine.configured_address or "")
+    views = [asked.view(raft.node_address(address)) for address in sorted(known.peer_addresses)]
+    answering = frozenset(view.node for view in views if view is not None)
+    for view in views:
+        seen = dataclasses.replace(view, connected=view.connected & answering) if view is not None else None
+        if seen is not None and seen.has_quorum and seen.may_leave(old):
+            return seen
+    if own is None or own.members == {old}:
+        return own
+    return dataclasses.replace(own, has_quorum=False, connected=frozenset())
 
 
 def _without_silent(view: raft.RaftView, known: facts.Facts, asked: raft.Raft) -> raft.RaftView:

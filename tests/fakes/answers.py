@@ -73,16 +73,20 @@ def _role(shared: RaftCluster, name: str) -> Json:
 
 def status(shared: RaftCluster, at: str) -> Json:
     """Of pysyncobj, as the node `at` tells it."""
-    alive = {each.node for each in shared.alive()}
-    partners = {
-        f"partner_node_status_server_{node}": 2 if node in alive else 0 for node in sorted(shared.members - {at})
-    }
+    partners, members = connected(shared, at), shared.members | {at}
+    has_quorum = (len(partners) + 1) * 2 > len(members)
     return {
         "version": "0.3.17",
         "self": at,
-        "leader": shared.raft_leader if shared.has_quorum() else None,
-        "has_quorum": shared.has_quorum(),
+        "leader": shared.raft_leader if has_quorum else None,
+        "has_quorum": has_quorum,
         "state": 2 if at == shared.raft_leader else 0,
-        "partner_nodes_count": len(partners),
-        **partners,
+        "partner_nodes_count": len(members) - 1,
+        **{f"partner_node_status_server_{node}": 2 if node in partners else 0 for node in sorted(members - {at})},
     }
+
+
+def connected(shared: RaftCluster, at: str) -> set[str]:
+    """Of two nodes the one with the greater address connects: one that has moved goes on so under the old address."""
+    moved = {each.node for each in shared.world.processes() if each.raft is shared and not each.reachable}
+    return {node for node in shared.running() - {at} if min(node, at) not in moved}

@@ -62,6 +62,10 @@ class RaftCluster:
         found = [each for each in self.world.processes() if each.raft is self and each.node in self.members]
         return sorted((each for each in found if each.reachable), key=lambda each: each.name)
 
+    def running(self) -> set[str]:
+        """Members that run, whether or not they are reached at the address under which they are members."""
+        return self.members & {each.node for each in self.world.processes() if each.raft is self}
+
     def has_quorum(self) -> bool:
         """Whether more than half of the members are there."""
         return len(self.alive()) * 2 > len(self.members)

@@ -115,10 +115,12 @@ class Raft(raft.Raft):
         self._machine = on
 
     def _execute(self, node: str, command: list[str]) -> object:
-        for process in self._machine.world.processes():
-            if process.node == node and process.reachable and process.raft_password == self._password:
-                return process.raft.command(node, command) if process.raft is not None else None
-        return None
+        # It listens at all addresses of its machine, and is asked whoever it takes itself for.
+        machine = self._machine.world.at(node.rpartition(":")[0])
+        process = machine.patroni if machine is not None else None
+        if process is None or process.raft is None or process.raft_password != self._password:
+            return None
+        return process.raft.command(process.node, command)
 
 
 class Sql(sql.Sql):

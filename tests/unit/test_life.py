@@ -255,7 +255,7 @@ def test_without_majority_the_status_says_so(deployed: Deployed) -> None:
     assert (on.status.name, on.status.message) == ("blocked", text)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_an_address_that_changes_is_followed(deployed: Deployed, number: int) -> None:
     on = deployed(3)
     on.move(number, "10.0.0.77")

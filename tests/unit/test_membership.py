@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import typing
 
@@ -40,6 +41,13 @@ def test_only_a_node_that_nobody_claims_and_nobody_reaches_is_removed(
         assert change == membership.Remove(known.node(min(dead)))
     else:
         assert change is None
+
+
+def test_a_leader_that_has_moved_does_not_remove_the_member_that_it_still_is() -> None:
+    moved = known.settled(1, leader=True, machine_address="10.0.0.77", raft=known.raft_view(3, 2, connected={0}))
+    assert membership.due(moved) is None
+    dead = known.raft_view(5, 2, connected={0, 3})
+    assert membership.due(dataclasses.replace(moved, raft=dead)) == membership.Remove(known.node(4))
 
 
 @pytest.mark.parametrize(

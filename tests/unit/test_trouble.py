@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import verified
-from tests.fakes import juju, units, workload, world
+from tests.fakes import answers, juju, units, workload, world
 from tests.unit.conftest import Deployed
 from workload import patroni
 
@@ -334,3 +334,22 @@ def test_a_new_address_that_nobody_could_let_in(deployed: Deployed) -> None:
     on.move(1, old)
     on.settle()
     assert on.are_active(), on.summary()
+
+
+def test_a_unit_does_not_move_by_the_word_of_a_member_that_is_gone(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = deployed(3)
+    lost = on.units[2].machine
+    # Who has accepted a connection does not notice that the other side is gone.
+    monkeypatch.setattr(answers, "connected", lambda shared, at: shared.members - {at})
+    lost.crash()
+    on.move(1, "10.0.0.77")
+    on.settle()
+    assert "no majority without it" in on.units[1].message
+    assert on.units[1].machine.has_raft_state()
+    monkeypatch.undo()
+    lost.boot()
+    on.settle()
+    assert on.are_active(), on.summary()
+    assert on.world.raft.members == {"10.0.0.10:2222", "10.0.0.77:2222", "10.0.0.12:2222"}
