@@ -190,6 +190,9 @@ def dynamic(synchronous_node_count: int) -> dict[str, typing.Any]:
                 "wal_keep_size": "256MB",
                 "wal_level": "replica",
                 "wal_log_hints": "on",
+                # A synchronous standby that vanishes without a word, as one that is cut off, keeps writes waiting until
+                # then. As long as Patroni gives a primary; the server's default is a minute.
+                "wal_sender_timeout": f"{TTL_SECONDS}s",
             },
         },
     }
