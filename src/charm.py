@@ -230,6 +230,9 @@ class PostgresqlCharm(ops.CharmBase):
             known = self._observe(event)
         if self._callbacks.waits_for is not None and event.handle.kind == "resume_refresh_action":
             refresh_actions.answer_waiting(event, known, self._callbacks.waits_for)
+        elif event.handle.kind == "resume_refresh_action" and refresh_actions.was_refused(known):
+            seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])
+            refresh_actions.tell_next(event, known, seen)
         if self._callbacks.ready and event.handle.kind == "pre_refresh_check_action":
             refresh_actions.answer_ready(event, known, self.situation.build)
         if self._callbacks.failure is not None:

@@ -63,6 +63,19 @@ def resume_held(
         event.fail("Failed to refresh snap. Check the error message in `juju debug-log`, then retry this action")
 
 
+def tell_next(event: ops.ActionEvent, known: facts.Facts, seen: refresh_status.Seen) -> None:
+    """What the operator does next, beside the answer of an action."""
+    event.log(refresh_status.following_step(known, seen))
+
+
+def was_refused(known: facts.Facts) -> bool:
+    """Whether resume-refresh has left this unit as it was. charm-refresh's answer then names nothing to do about it."""
+    snap = known.machine.snap
+    if known.refresh is None or not known.refresh.in_progress or snap is None:
+        return False
+    return snap.revision != known.refresh.pinned_revision
+
+
 def answer_waiting(event: ops.ActionEvent, known: facts.Facts, reason: str) -> None:
     """resume-refresh on a unit that must not be stopped now. reason: why (refresh_gate.py)."""
     override = refresh_gate.override(known.unit_name)

@@ -18,6 +18,9 @@ from workload import cluster
 
 Report = dict[str, typing.Any]
 
+CHECKED = "being checked"
+PASSING_HEALTHS = (CHECKED, "starting", "running", "creating replica")
+"""Of a unit that has just been refreshed, and will soon be well."""
 # A unit may get the new charm, and hand the primary over, this much before the leader gets it.
 EARLIEST_SECONDS = 60.0
 
@@ -189,7 +192,7 @@ def _health(known: facts.Facts, seen: Seen, number: int) -> str:
         return member.state
     in_progress = known.refresh is not None and known.refresh.in_progress
     if in_progress and seen.is_refreshed(number) and not _has_allowed(known, seen, number):
-        return "being checked"
+        return CHECKED
     return "healthy"
 
 
@@ -318,7 +321,9 @@ def _go_on(known: facts.Facts, seen: Seen, found: State) -> str:
         return f"{check}, then {resume}{_back(known, seen)}"
     unready = _unready(known, seen, following)
     if unready:
-        return f"Wait: unit {unready[0]} is {_health(known, seen, unready[0])}; unit {following} follows"
+        health = _health(known, seen, unready[0])
+        lasting = "" if health in PASSING_HEALTHS else f". If it stays so: {anyway}"
+        return f"Wait: unit {unready[0]} is {health}; unit {following} follows{lasting}"
     if seen.held is not None:
         return f"{seen.held}. When it is mended, {unit} goes on by itself; {anyway}"
     return f"Wait: unit {following} is about to refresh"

@@ -23,7 +23,13 @@ def test_a_refreshed_unit_that_is_sick_stops_the_refresh(deployed: Deployed) -> 
     assert process is not None
     process.state = "stopped"
     on.settle()
-    assert resume(on, 1).failure == "Unit 2 is unhealthy. Refresh will not resume."
+    result = resume(on, 1)
+    assert result.failure == "Unit 2 is unhealthy. Refresh will not resume."
+    assert result.log[-1] == (
+        "Wait: unit 2 is stopped; unit 1 follows. If it stays so: to go on anyway, "
+        "`juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`; "
+        "to go back, `juju refresh postgresql-machine --revision 1`"
+    )
     assert on.units[2].message == "PostgreSQL is stopped"
     process.state, process.since = "starting", on.world.now
     on.settle()
