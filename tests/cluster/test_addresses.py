@@ -11,16 +11,19 @@ LONGEST_GAP = 60.0
 """Seconds without an acknowledged write while the primary is cut off by its own move: a failover, and its way back."""
 
 
+def _told(three: application.Application) -> set[str]:
+    return {member["host"] for member in three.patroni()["members"]}
+
+
 def _move(three: application.Application, unit: str, address: str | None = None) -> str:
     """Give a unit's machine another address; return the old one, once the cluster has followed."""
     old = three.addresses()[unit]
     three.lab.readdress(three.hostname(unit), address)
     three.until(f"Juju knows {unit}'s new address", lambda: three.addresses()[unit] != old)
+    three.until("the members have the units' addresses", lambda: _told(three) == set(three.addresses().values()))
     three.settle(3)
     three.await_members()
-    assert old not in three.addresses().values()
-    told = {f"{member['host']}" for member in three.patroni()["members"]}
-    assert told == set(three.addresses().values())
+    assert old not in _told(three)
     return old
 
 
