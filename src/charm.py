@@ -15,7 +15,6 @@ import charm_refresh_imports  # noqa: F401  # isort: skip
 import charm_refresh
 import ops
 
-import actions
 import execution
 import facts
 import hook_tool_cache
@@ -24,7 +23,6 @@ import observation
 import peers
 import planner
 import refresh
-import refresh_actions
 import refresh_gate
 import refresh_relation
 import refresh_situation
@@ -183,6 +181,10 @@ class PostgresqlCharm(ops.CharmBase):
         self._reconcile(self._observe(event))
 
     def _on_action(self, event: ops.ActionEvent) -> None:
+        # Each hook would pay for the imports of what only actions need.
+        import actions
+        import refresh_actions
+
         known = self._observe(event)
         match event.handle.kind:
             case kind if self._silence is not None and kind in NEED_SNAPD:
@@ -205,7 +207,6 @@ class PostgresqlCharm(ops.CharmBase):
                 seen = refresh_actions.look(known, self.workload, self.situation, _planned_units()[1])
                 refresh_actions.get_refresh_status(event, known, seen)
             case "get_snap_refresh_status_action" | "run_snap_refresh_action":
-                # Each hook would pay for the import.
                 from snap_refresh import actions as snap_actions
 
                 known = self._with_snaps(known, fresh=True)
@@ -218,6 +219,8 @@ class PostgresqlCharm(ops.CharmBase):
 
     def _on_refresh_action(self, event: ops.ActionEvent, known: facts.Facts) -> facts.Facts:
         """What charm-refresh, which has had the action already, leaves to the charm; the facts as they are then."""
+        import refresh_actions
+
         if known.refused is not None:
             refresh_actions.answer_refused(event, known, self.peers, self.situation.build)
         elif self._callbacks is None:

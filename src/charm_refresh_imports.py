@@ -2,10 +2,12 @@
 
 charm-refresh is one module for Kubernetes and machines. It imports lightkube with its many API models, which machines
 never use, and httpx for the one question that it asks snapd. So stand-ins are in their places while it is imported: one
-that says so if it is used after all, and one that asks snapd as the charm itself does, and with it.
+that says so if it is used after all, and one that asks snapd as the charm itself does, and with it. Python's tomllib,
+which the charm has loaded anyway, stands for tomli, from which it comes.
 """
 
 import sys
+import tomllib
 import types
 import typing
 import urllib.parse
@@ -85,6 +87,7 @@ def _import() -> None:
         if package:
             setattr(stand_ins[package], child, module)
     stand_ins["httpx"] = _Httpx("httpx")
+    stand_ins["tomli"] = tomllib
     before = {name: sys.modules[name] for name in stand_ins if name in sys.modules}
     sys.modules.update(stand_ins)
     try:
