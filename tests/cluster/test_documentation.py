@@ -91,7 +91,7 @@ def test_the_tutorial(lab: lab_world.Lab) -> None:
     reader = pages.Reader(load.TREE, {})
     reader.play(page, "Prepare")
     try:
-        *_, made = reader.play(page, "Deploy", watch=[pages.settled()])
+        *_, made = reader.play(page, "Deploy", watch=[pages.settled(1), pages.settled()])
         assert "SELECT 1" in made
         check, plan = reader.play(page, "Look before you leap")
         assert "Charm is ready for refresh" in check
