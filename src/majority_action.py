@@ -81,13 +81,17 @@ def _there_is_one(known: facts.Facts, address: str) -> str:
 
 
 def _lost(known: facts.Facts, consent: forced_majority.Consent) -> frozenset[str]:
-    """The members that are lost as far as it can be told now: those that no unit claims."""
+    """The members that are lost as far as it can be told now: those that no unit claims which is to stay.
+
+    A unit that was removed a moment ago, with its machine lost, may still be in sight.
+    """
     if not known.agreement.awaited:
         return known.agreement.lost
     if consent.members is None:
         return frozenset({forced_majority.UNKNOWN})
-    told = frozenset(node for peer in known.peers if peer.consent is not None for node in peer.consent.nodes)
-    return consent.members - membership.claimed(known) - told - consent.nodes
+    staying = tuple(peer for peer in known.peers if known.planned is None or peer.number in known.planned)
+    told = frozenset(node for peer in staying if peer.consent is not None for node in peer.consent.nodes)
+    return consent.members - membership.claimed(dataclasses.replace(known, peers=staying)) - told - consent.nodes
 
 
 def _told(known: facts.Facts) -> dict[str, str]:

@@ -117,6 +117,23 @@ def test_nobody_goes_on_before_each_unit_has_given_up(deployed: Deployed) -> Non
     is_well(on, 2, before)
 
 
+def test_units_that_were_removed_a_moment_ago_count_as_lost(deployed: Deployed) -> None:
+    # As with `juju remove-unit --force` just before: Juju takes a while until nobody sees them any more.
+    on = deployed(3)
+    before = acknowledged(on)
+    left, *going = on.units.values()
+    for unit in going:
+        unit.machine.crash()
+    on.run(60)
+    for unit in going:
+        unit.dying = True
+    force(left, **{"accept-data-loss": True})
+    for unit in going:
+        on.vanish(unit.number)
+    on.settle()
+    is_well(on, 1, before)
+
+
 def test_it_can_be_asked_twice_and_on_each_unit(deployed: Deployed) -> None:
     on = deployed(3)
     on.vanish(2)
