@@ -10,7 +10,10 @@ import os
 import pathlib
 import time
 
+from lab.image import rootfs
+
 _FREEZE_TIMEOUT = 10.0
+_BOOT_ID = "proc/sys/kernel/random/boot_id"
 
 
 def leader(group: pathlib.Path) -> int | None:
@@ -22,6 +25,30 @@ def leader(group: pathlib.Path) -> int | None:
                 if _innermost_id(process) == "1":
                     return int(process)
     return None
+
+
+def boot_id(group: pathlib.Path) -> str:
+    """Return the identifier of the machine's present boot; empty before its systemd has begun."""
+    try:
+        found = pathlib.Path(f"/proc/{leader(group)}/root/{_BOOT_ID}").read_text()
+    except OSError:
+        return ""
+    # nspawn gives a machine its own identifier, just before its systemd starts.
+    return "" if found == pathlib.Path("/", _BOOT_ID).read_text() else found.strip()
+
+
+def agent(group: pathlib.Path) -> pathlib.Path:
+    """Return the group of the machine's agent, which is there once systemd inside has started its service."""
+    return group / "payload" / "system.slice" / rootfs.AGENT_SERVICE
+
+
+def for_commands(group: pathlib.Path) -> pathlib.Path | None:
+    """Return the group for commands that the lab runs in the machine; None where its systemd has not made it yet.
+
+    systemd inside must know a process as one of its own, or it refuses to make scopes (as for snaps) for it.
+    """
+    candidates = (agent(group), group / "payload" / "init.scope")
+    return next((each for each in candidates if each.exists()), None)
 
 
 def clear(group: pathlib.Path) -> None:

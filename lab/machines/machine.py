@@ -50,7 +50,7 @@ class Machine(typing.Protocol):
 
     @property
     def boot_id(self) -> str:
-        """Differs after each boot; empty if the machine does not run."""
+        """Differs after each boot; empty if the machine does not run, or has not come as far as Juju's agent."""
         ...
 
     def start(self) -> None:

@@ -19,14 +19,12 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
 from lab import cache, commands, namespaces, settings
-from lab.image import rootfs
 from lab.machines import groups, machine, network, rootless, storage
 
 JOIN_GROUP = 'echo $$ >"$0" && exec "$@"'
 """Shell text that runs its arguments in the control group whose `cgroup.procs` is `$0`."""
 
 _GROUPS = pathlib.Path("/sys/fs/cgroup/machines")
-_HOST_BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id")
 _BOOT_TIMEOUT = 90.0
 _STOP_TIMEOUT = 60.0
 _POLL = 0.02
@@ -133,13 +131,7 @@ class NspawnMachine:
     @property
     def boot_id(self) -> str:
         """See `machine.Machine.boot_id`."""
-        leader = groups.leader(self.group)
-        try:
-            found = pathlib.Path(f"/proc/{leader}/root/proc/sys/kernel/random/boot_id").read_text()
-        except OSError:
-            return ""
-        # nspawn gives a machine its own identifier, just before its systemd starts.
-        return "" if found == _HOST_BOOT_ID.read_text() else found.strip()
+        return groups.boot_id(self.group) if groups.agent(self.group).exists() else ""
 
     def make(self, index: int, address: str, lab: namespaces.Lab) -> None:
         """Write the machine's files. `Machines.create` chooses the index and the address."""
@@ -228,15 +220,11 @@ class NspawnMachine:
         """Return the command line that runs `argv` in the machine: see `popen`.
 
         Raises:
-            machine.MachineError: the machine does not run.
+            machine.MachineError: the machine does not run, or has barely begun to boot.
         """
-        leader = groups.leader(self.group)
-        if leader is None:
+        leader, group = groups.leader(self.group), groups.for_commands(self.group)
+        if leader is None or group is None:
             raise machine.MachineError(f"{self._name} does not run")
-        # systemd inside must know the process as one of its own, or it refuses to make scopes (as for snaps) for it.
-        payload = self.group / "payload"
-        service = payload / "system.slice" / rootfs.AGENT_SERVICE
-        group = service if service.exists() else payload / "init.scope"
         return [
             *(commands.find("sh"), "-c", JOIN_GROUP, f"{group}/cgroup.procs"),
             *(commands.find("nsenter"), "--target", str(leader), "--mount", "--uts", "--ipc", "--net", "--pid"),

@@ -80,7 +80,7 @@ def _leader(process: subprocess.Popen[bytes], own: nspawn.NspawnMachine) -> int 
     """Wait until nspawn has set a machine up, and return its PID 1 in our numbers; None if nspawn has ended before."""
     while process.poll() is None:
         leader = groups.leader(own.group)
-        if leader is not None and own.boot_id:
+        if leader is not None and groups.boot_id(own.group):
             return leader
         time.sleep(_POLL)
     return None
