@@ -1,6 +1,12 @@
 #!/usr/bin/env python3
 """The charm: builds the parts, sends every event to one reconcile, and sets the statuses in one place."""
 
+if __name__ == "__main__":
+    # The first: hook tools answer while the rest is imported.
+    import prefetch
+
+    prefetch.begin()
+
 import contextlib
 import dataclasses
 import logging

@@ -4,7 +4,7 @@ charm-refresh keeps nothing: in a cluster of three units it runs some hundred to
 once more. Each is a process. Within one hook the answers only change by the hook's own writes, since Juju shows a hook
 the same data from its beginning to its end. So a databag, the configuration and the storages are each read once and
 whole; what a hook writes to a databag makes that one unknown; and what stands in a databag already is not written.
-Leadership alone is promised for 30 seconds only.
+Leadership alone is promised for 30 seconds only. Most is asked ahead (prefetch.py).
 """
 
 import collections.abc
@@ -20,10 +20,10 @@ import typing
 import charm_._main as charm_library
 from ops.hookcmds import _utils as ops_library
 
+import prefetch
+
 LEADER_SECONDS = 15.0
 """How long a leader is taken for one: half of what Juju promises (Juju's documentation of is-leader)."""
-Answer = typing.Any
-"""What a hook tool prints as JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +56,16 @@ class _Call:
 class HookTools:
     """The hook tools of one hook."""
 
-    def __init__(self, run: collections.abc.Callable[..., subprocess.CompletedProcess[str]]):
+    def __init__(
+        self,
+        run: collections.abc.Callable[..., subprocess.CompletedProcess[str]],
+        asked: prefetch.Prefetch | None = None,
+    ):
         self._run = run
-        self._answers: dict[tuple[str, ...], Answer] = {}
-        self._leader_asked = -math.inf
-        self._readers: dict[str, collections.abc.Callable[[_Call], Answer]] = {
+        self._asked = asked
+        self._answers: dict[prefetch.Command, prefetch.Answer] = {}
+        self._leader_asked = asked.begun if asked is not None else -math.inf
+        self._readers: dict[str, collections.abc.Callable[[_Call], prefetch.Answer]] = {
             "is-leader": lambda _: self._is_leader(),
             "relation-ids": lambda call: self._ask("relation-ids", *call.names),
             "relation-list": lambda call: self._ask(
@@ -69,6 +74,7 @@ class HookTools:
             "relation-get": self._relation_get,
             "config-get": self._config_get,
             "storage-list": self._storage_list,
+            "network-get": self._network_get,
         }
 
     def run(
@@ -86,20 +92,25 @@ class HookTools:
             return self._run(command, **options)
         return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
 
-    def _ask(self, tool: str, *arguments: str) -> Answer:
-        command = (tool, "--format=json", *arguments)
+    def _ask(self, tool: str, *arguments: str) -> prefetch.Answer:
+        return self._answer(prefetch.question(tool, *arguments))
+
+    def _answer(self, command: prefetch.Command) -> prefetch.Answer:
+        if self._asked is not None:
+            self._answers |= self._asked.wait()
+            self._asked = None
         if command not in self._answers:
             done = self._run(command, capture_output=True, check=True, encoding="utf-8")
             self._answers[command] = json.loads(done.stdout)
         return self._answers[command]
 
-    def _is_leader(self) -> Answer:
+    def _is_leader(self) -> prefetch.Answer:
         if time.monotonic() - self._leader_asked > LEADER_SECONDS:
-            self._answers.pop(("is-leader", "--format=json"), None)
+            self._answers.pop(prefetch.question("is-leader"), None)
             self._leader_asked = time.monotonic()
         return self._ask("is-leader")
 
-    def _relation_get(self, call: _Call) -> Answer:
+    def _relation_get(self, call: _Call) -> prefetch.Answer:
         if call.relation is None or len(call.names) != 2:
             # In a relation's own hook the unit may be left out; only Juju knows whom it means.
             raise _CannotTellError
@@ -108,15 +119,21 @@ class HookTools:
         return databag if key == "-" else databag.get(key)
 
     def _databag(self, relation: int, member: str, *, is_application: bool) -> dict[str, str]:
-        return self._ask(*_databag_command(relation, member, is_application=is_application))
+        return self._answer(prefetch.databag(relation, member, is_application=is_application))
 
-    def _config_get(self, call: _Call) -> Answer:
+    def _config_get(self, call: _Call) -> prefetch.Answer:
         options = self._ask("config-get")
         return options.get(call.names[0]) if call.names else options
 
-    def _storage_list(self, call: _Call) -> Answer:
+    def _storage_list(self, call: _Call) -> prefetch.Answer:
         storages = self._ask("storage-list")
         return [each for each in storages if not call.names or each.rpartition("/")[0] == call.names[0]]
+
+    def _network_get(self, call: _Call) -> prefetch.Answer:
+        if call.relation is not None or len(call.names) != 1:
+            # A relation, or a part of the answer, is asked for.
+            raise _CannotTellError
+        return self._ask("network-get", call.names[0])
 
     def _relation_set(
         self, command: collections.abc.Sequence[str], **options: typing.Any
@@ -129,8 +146,7 @@ class HookTools:
         databag = self._databag(call.relation, member, is_application=call.is_application)
         if all((databag.get(key) or None) == (value or None) for key, value in values.items()):
             return subprocess.CompletedProcess(command, 0, "", "")
-        name, *arguments = _databag_command(call.relation, member, is_application=call.is_application)
-        self._answers.pop((name, "--format=json", *arguments))
+        self._answers.pop(prefetch.databag(call.relation, member, is_application=call.is_application))
         return self._run(command, **options)
 
 
@@ -138,14 +154,10 @@ class _CannotTellError(Exception):
     """Only the hook tool itself has this answer."""
 
 
-def _databag_command(relation: int, member: str, *, is_application: bool) -> tuple[str, ...]:
-    return ("relation-get", "-r", str(relation), "-", member, *(("--app",) if is_application else ()))
-
-
 def install() -> None:
     """Remember answers from here on. Once a process: each hook is one."""
     # By name, since tests replace subprocess.run itself.
-    tools = HookTools(lambda *command, **options: subprocess.run(*command, **options))
+    tools = HookTools(lambda *command, **options: subprocess.run(*command, **options), prefetch.take())
     stand_in = _Module(tools)
     for library in (charm_library, ops_library):
         setattr(library, "subprocess", stand_in)  # noqa: B010  a module's attribute, for the type checker

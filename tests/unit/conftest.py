@@ -8,9 +8,12 @@ import logging
 import pathlib
 import shutil
 
+import charm_._main as charm_library
 import pytest
+from ops.hookcmds import _utils as ops_library
 
 from tests.fakes import juju, world
+from tests.unit import hook_tools
 
 Deployed = collections.abc.Callable[..., juju.Application]
 
@@ -73,3 +76,13 @@ def deployed(
     yield deploy
     for application in given:
         check(application)
+
+
+@pytest.fixture
+def tools(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> hook_tools.Tools:
+    """Hook tools of postgresql-machine/0 that both libraries find."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("JUJU_UNIT_NAME", "postgresql-machine/0")
+    for library in (charm_library, ops_library):
+        monkeypatch.setattr(library, "subprocess", library.subprocess)
+    return hook_tools.Tools(tmp_path)

@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 import subprocess
-import sys
 import time
 
 import charm_._main as charm_library
 import pytest
 from ops import hookcmds
-from ops.hookcmds import _utils as ops_library
 
 import hook_tool_cache
-
-TOOL = """#!{python}
-import json, pathlib, sys
-here = pathlib.Path({here!r})
-name = pathlib.Path(sys.argv[0]).name
-with (here / "record").open("a") as record:
-    print(name, *sys.argv[1:], file=record)
-answers = json.loads((here / "answers").read_text())
-if name == "relation-set":
-    content = {{**answers["relation-get"], **json.loads(sys.stdin.read())}}
-    answers["relation-get"] = {{key: value for key, value in content.items() if value}}
-    (here / "answers").write_text(json.dumps(answers))
-elif name in answers:
-    print(json.dumps(answers[name]))
-else:
-    sys.exit("not allowed")
-"""
-ANSWERS = {
-    "relation-get": {"a": "first", "b": "second"},
-    "relation-ids": ["peers:1"],
-    "relation-list": ["postgresql-machine/1"],
-    "is-leader": True,
-    "config-get": {"profile": "testing", "count": 3},
-    "storage-list": ["data/0", "logs/1", "data/2"],
-}
+from tests.unit.hook_tools import Tools
 
 
-class Tools:
-    """Hook tools of a unit, in a directory."""
-
-    def __init__(self, here: pathlib.Path):
-        self.here = here
-        self.answer(**{})
-        for name in (*ANSWERS, "relation-set", "status-set", "network-get"):
-            program = here / name
-            program.write_text(TOOL.format(python=sys.executable, here=str(here)))
-            program.chmod(0o755)
-
-    def answer(self, **changes: object) -> None:
-        known = ANSWERS | {name.replace("_", "-"): value for name, value in changes.items()}
-        (self.here / "answers").write_text(json.dumps(known))
-
-    @property
-    def calls(self) -> list[str]:
-        record = self.here / "record"
-        return record.read_text().splitlines() if record.exists() else []
-
-
-@pytest.fixture
-def tools(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("JUJU_UNIT_NAME", "postgresql-machine/0")
-    for library in (charm_library, ops_library):
-        monkeypatch.setattr(library, "subprocess", library.subprocess)
+@pytest.fixture(autouse=True)
+def _remembered(tools: Tools) -> None:
     hook_tool_cache.install()
-    return Tools(tmp_path)
 
 
 def peer() -> charm_library._Databag:
