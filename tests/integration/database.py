@@ -97,6 +97,16 @@ class Database:
             return str(error)
         raise AssertionError(f"{name} on {unit} did not refuse: {results}")
 
+    async def resume(self, unit: str) -> None:
+        """Confirm the refresh on a unit, once all units are found healthy: `juju status` asks to check them before."""
+
+        async def checked() -> bool:
+            told = await self.report("get-refresh-status")
+            return told["state"] == "paused" and all(each["health"] == "healthy" for each in told["units"])
+
+        await self.until(f"the refresh is paused and all units are healthy, before it resumes on {unit}", checked)
+        await self.action(unit, "resume-refresh")
+
     async def report(self, name: str, unit: str | None = None) -> dict[str, typing.Any]:
         """Return what an action that reports tells programs, by default on the leader."""
         return json.loads((await self.action(unit or await self.leader(), name, format="json"))["status"])

@@ -91,11 +91,11 @@ async def test_with_all_each_unit_is_confirmed_and_units_come_and_go_meanwhile(
         assert await _members(cluster, UNITS) == units
         assert await cluster.revisions() == before, "a unit that leaves may confirm nothing"
         await cluster.await_status("blocked", f"{asked}{database.number(middle)}.")
-        await cluster.action(middle, "resume-refresh")
+        await cluster.resume(middle)
         asked = f"Check units >={database.number(middle)} are healthy & run `resume-refresh` on unit "
         await cluster.await_status("blocked", f"{asked}{database.number(lowest)}.")
         assert await cluster.revisions() == before | {middle: OLD}
-        await cluster.action(lowest, "resume-refresh")
+        await cluster.resume(lowest)
         await cluster.settle(UNITS, revision=OLD)
     assert writing.gap < 15
     await cluster.configure(pause_after_unit_refresh="first")

@@ -121,7 +121,7 @@ async def test_a_refresh_is_confirmed_and_completes(
         [*_, wrong] = [unit for unit in await cluster.units() if unit != following]
         assert f"unit {database.number(following)}" in await cluster.refusal(wrong, "resume-refresh")
         assert (await cluster.revisions())[following] == charm_versions.EARLIER.revision
-        await cluster.action(following, "resume-refresh")
+        await cluster.resume(following)
         await cluster.settle(UNITS, revision=later_version.revision)
         await writing.await_write()
     assert writing.gap < LONGEST_GAP
