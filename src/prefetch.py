@@ -2,7 +2,8 @@
 
 A hook tool is a process that waits for Juju's agent; an import keeps a processor busy. Beside each other they take the
 time of the longer one. Asked is what every hook asks anyway. What fails is left out: who needs it asks for it again,
-and gets the failure where it can be told.
+and gets the failure where it can be told. Juju's agent takes several at a time and answers one after the other (Juju:
+worker/uniter/runner/jujuc/server.go, Jujuc.Main).
 """
 
 import functools
