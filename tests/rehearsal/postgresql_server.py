@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
 import signal
 import subprocess
@@ -86,11 +88,13 @@ class Server:
         self.run("pg_ctl", "promote", "-D", str(self.directory), "-w", "-t", "30")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server and each of its processes."""
+        """Send a signal to the server, then to each of its processes that is still there."""
         main = int((self.directory / "postmaster.pid").read_text().split()[0])
-        children = pathlib.Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        for pid in [main, *map(int, children)]:
-            subprocess.run(["kill", f"-{number.value}", str(pid)], check=True, timeout=10)
+        os.kill(main, number)
+        for pid in map(int, pathlib.Path(f"/proc/{main}/task/{main}/children").read_text().split()):
+            # The process of a session that has just been closed may end at any moment.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def query(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(
