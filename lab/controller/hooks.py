@@ -268,25 +268,8 @@ def commit(agent: agent_module.Agent, context: context_module.HookContext) -> No
         unit = store.require(units.Unit, agent.model, agent.unit)
         for name, count in context.storage_wanted.items():
             storage_lifecycle.add(controller, unit, name, count)
-        before = _peer_databags(agent, unit.application)
         context.commit()
-        local = dataclasses.replace(agent.local, status_set=agent.local.status_set or context.status_set)
-        for relation, version in _peer_databags(agent, unit.application).items():
-            if version != before[relation]:
-                local = transitions.wrote_application_databag(local, relation, unit.application, version)
-        agent.save(local)
-
-
-def _peer_databags(agent: agent_module.Agent, application: str) -> dict[int, int]:
-    """The versions of the application's own databags among peers: the leader gets no event for what it writes."""
-    store = agent.controller.store
-    result: dict[int, int] = {}
-    for number in agent.local.relations:
-        relation = store.get(relations.Relation, agent.model, number)
-        if relation is not None and relation.peer:
-            databag = store.get(relations.Databag, agent.model, number, application)
-            result[number] = databag.version if databag else 0
-    return result
+        agent.save(dataclasses.replace(agent.local, status_set=agent.local.status_set or context.status_set))
 
 
 def _note(agent: agent_module.Agent, name: str, outcome: runs.Outcome) -> None:

@@ -65,15 +65,6 @@ def forgot_relations(local: UniterState, gone: set[int]) -> UniterState:
     return dataclasses.replace(local, relations=kept)
 
 
-def wrote_application_databag(local: UniterState, relation: int, application: str, version: int) -> UniterState:
-    """The unit wrote its peers' application databag itself; it needs no event about that."""
-    state = local.relations.get(relation)
-    if state is None:
-        return local
-    known = dataclasses.replace(state, applications={**state.applications, application: version})
-    return dataclasses.replace(local, relations={**local.relations, relation: known})
-
-
 def completed_hook(local: UniterState, hook: Hook, remote: remote_module.Remote) -> UniterState:
     """The hook has succeeded, or was skipped; what follows directly is queued."""
     done = dataclasses.replace(local, kind=Kind.CONTINUE, step=Step.PENDING, hook=None, task=None)

@@ -60,11 +60,11 @@ SEMANTICS = (
         ("test_engine_deploy.py::test_peers_join_and_change_in_pairs_sorted_after_start",),
     ),
     Semantic(
-        "A leader gets no event for what it writes into its own application's databag.",
-        "hooks.py",
-        "if version != before[relation]:",
-        "if False:",
-        ("test_engine_relations.py::test_a_leader_gets_no_event_for_its_own_application_data",),
+        "A leader gets a `relation-changed` too for what it writes into its application's databag among peers.",
+        "resolver.py",
+        "if state.applications.get(application, 0) != version:",
+        "if state.applications.get(application, 0) != version and not (relation.peer and at.remote.leader):",
+        ("test_engine_relations.py::test_a_leader_gets_an_event_for_its_own_application_data",),
     ),
     Semantic(
         "Databags are written when the hook succeeds, and not when it fails.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from engine_world import Run, World
 
@@ -227,16 +229,28 @@ def test_a_peer_alone_is_only_told_of_the_creation(world: World) -> None:
     assert [hook for hook in world.hooks() if "relation" in hook] == ["peers-relation-created"]
 
 
-def test_a_leader_gets_no_event_for_its_own_application_data(world: World) -> None:
-    world.deploy(world.charm(peers=PEERS), num_units=2)
-    leader, follower = world.leader(), world.follower()
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_leader_gets_an_event_for_its_own_application_data(world: World, count: int) -> None:
+    world.deploy(world.charm(peers=PEERS), num_units=count)
+    leader = world.leader()
+    # Juju tells the leader too, of each change: a charm that always writes something new would never come to rest.
     world.script("config-changed", "relation-set -r peers:0 --app a=1", unit=leader)
+    world.script("peers-relation-changed", "relation-set --app a=1", unit=leader)
     world.runs()
     world.change_config()
     world.settle()
+    told = Run("", "peers-relation-changed", remote_application="tiny")
     runs = world.runs()
-    assert [run.hook for run in runs if run.unit == leader] == ["config-changed"]
-    assert ("peers-relation-changed", "") in [(run.hook, run.remote_unit) for run in runs if run.unit == follower]
+    assert [run for run in runs if run.unit == leader] == [
+        Run(leader, "config-changed"),
+        dataclasses.replace(told, unit=leader),
+    ]
+    assert sorted(run.unit for run in runs if dataclasses.replace(run, unit="") == told) == [
+        f"tiny/{number}" for number in range(count)
+    ]
+    world.change_config()
+    world.settle()
+    assert {run.hook for run in world.runs()} == {"config-changed"}
 
 
 def test_peers_are_not_broken_when_a_unit_leaves(world: World) -> None:
