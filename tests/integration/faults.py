@@ -2,7 +2,8 @@
 
 `python tests/integration/faults.py CHARM [NAME...]` runs, wherever the `juju` command leads, the tests that are to fail
 against a copy of the packed charm with the fault in it. It fails itself where a test passes, or fails without the words
-that tell the fault. What was found is in docs/development/integration.md.
+that tell the fault, and where a fault does not fit the charm any more. What was found is in
+docs/development/integration.md.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ FAULTS = [
         [
             Edit(
                 "src/leaving.py",
-                "    if known.machine.address is not None and known.passwords is not None:\n",
-                "    if False:\n",
+                "    if known.machine.address is None or known.passwords is None:\n",
+                "    if True:\n",
             ),
             Edit("src/membership.py", "    return Remove(dead[0]) if dead else None\n", "    return None\n"),
         ],
@@ -129,6 +130,8 @@ def broken(charm: pathlib.Path, fault: Fault, directory: pathlib.Path) -> pathli
     with zipfile.ZipFile(charm) as source:
         changed: dict[str, str] = {}
         for edit in fault.edits:
+            if edit.file not in source.namelist():
+                raise ValueError(f"{fault.name}: there is no {edit.file}")
             text = changed.get(edit.file) or source.read(edit.file).decode()
             if text.count(edit.old) != 1:
                 raise ValueError(f"{fault.name}: {edit.file} has {text.count(edit.old)} times, not once:\n{edit.old}")
@@ -153,7 +156,7 @@ def judge(fault: Fault, status: int, report: str) -> str:
 
 
 def run(charm: pathlib.Path, fault: Fault) -> str:
-    """Run a fault's tests and return what they told. Raises as `judge` does."""
+    """Run a fault's tests and return what they told. Raises as `broken` and `judge` do, and TimeoutExpired."""
     with tempfile.TemporaryDirectory(prefix="integration-fault-") as directory:
         tests = [str(HERE / test) for test in fault.tests]
         completed = subprocess.run(
@@ -186,7 +189,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         begun = time.monotonic()
         try:
             told = run(options.charm.resolve(), fault)
-        except AssertionError as error:
+        except ValueError as error:
+            unnoticed += 1
+            told = f"NOT APPLIED: {error}"
+        except (AssertionError, subprocess.TimeoutExpired) as error:
             unnoticed += 1
             told = f"NOT TOLD: {error}"
         print(f"{fault.name}\n    {told}\n    {time.monotonic() - begun:.0f} s", flush=True)

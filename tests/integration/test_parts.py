@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import pathlib
+import subprocess
 import typing
 import zipfile
 
@@ -167,3 +169,26 @@ def test_a_fault_has_to_be_told_by_its_test() -> None:
     ]:
         with pytest.raises(AssertionError):
             faults.judge(FAULT, status, text)
+
+
+def test_a_fault_that_does_not_fit_is_told_and_the_others_are_run(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault whose text or file is gone counts as one that was not told; the faults after it are judged."""
+    charm = tmp_path / "a.charm"
+    with zipfile.ZipFile(charm, "w") as archive:
+        archive.writestr("a.py", "is good")
+    gone = [
+        dataclasses.replace(FAULT, name=name, edits=[faults.Edit(file, "bad", "worse")])
+        for name, file in (("no text", "a.py"), ("no file", "b.py"))
+    ]
+    monkeypatch.setattr(faults, "FAULTS", [*gone, FAULT])
+    report = "E   AssertionError: it is broken\nFAILED /tree/test_x.py::test_b - AssertionError\n"
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, stdout=report, stderr="")
+    )
+    assert faults.main([str(charm)]) == 1
+    told = capsys.readouterr().out
+    assert "NOT APPLIED: no text: a.py has 0 times" in told
+    assert "NOT APPLIED: no file: there is no b.py" in told
+    assert "AssertionError: it is broken" in told
