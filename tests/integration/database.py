@@ -12,7 +12,7 @@ import pathlib
 import shlex
 import typing
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import tenacity
 from juju import errors
@@ -187,6 +187,15 @@ class Database:
         listed = await asyncio.gather(*(self.ssh(unit, f"snap list {SNAP}") for unit in units))
         return {unit: text.splitlines()[-1].split()[2] for unit, text in zip(units, listed, strict=True)}
 
+    async def unlike(self, wanted: Mapping[str, str]) -> str:
+        """Say which units have another revision of the workload's snap than they are to have; empty if none has."""
+        has = await self.revisions()
+        return "; ".join(
+            f"{unit} has revision {has.get(unit)} of the snap, {revision} was to come"
+            for unit, revision in wanted.items()
+            if has.get(unit) != revision
+        )
+
     async def replayed(self, query: str) -> dict[str, str]:
         """Ask each unit once it has replayed all that the primary has written until now; return the answers."""
         primary = await self.primary()
@@ -250,6 +259,11 @@ class Database:
         members = "\n".join(map(str, await self.members()))
         return f"{status or problem}\n{members}\n{log[-3000:]}"
 
+    async def raise_on_errors(self) -> None:
+        """Raise UnitError if a unit is in error."""
+        for name, unit in ((await self.status()).units or {}).items():
+            raise_on_error(name, unit)
+
     async def settle(self, units: int, seconds: float = PATIENCE, *, revision: str | None = None) -> list[str]:
         """Wait until there are that many units, each active, idle and a member that streams; return their names.
 
@@ -286,9 +300,7 @@ class Database:
         """Wait until the status of a unit, or of the application, has that level and that text in it; return it."""
 
         async def told() -> bool:
-            found = (await self.status()).units or {}
-            for name, each in found.items():
-                raise_on_error(name, each)
+            await self.raise_on_errors()
             current, message = await self.message(unit)
             return current == level and text in message
 

@@ -16,6 +16,8 @@ UNITS = 3
 SERVER_LOGS = "/var/snap/charmed-postgresql/common/var/log/postgresql/*.log"
 LONGEST_GAP = 15.0
 """Seconds without an acknowledged write in a planned hand-over, on a host that is busy; it takes about two."""
+FAILED = "Failed to refresh"
+"""What charm-refresh logs on a unit that has had its turn and whose snap is not at the revision that is pinned."""
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +59,19 @@ async def _paused(cluster: database.Database) -> bool:
     return (await cluster.report("get-refresh-status"))["state"] == "paused"
 
 
+async def _have_revisions(cluster: database.Database, expected: dict[str, str]) -> None:
+    wrong = await cluster.unlike(expected)
+    assert not wrong, f"the highest unit, and it alone, is refreshed before the pause: {wrong}"
+
+
 async def _refresh_to_the_pause(
     cluster: database.Database, charm: pathlib.Path, revision: str, before: str
 ) -> tuple[str, str]:
     """Refresh until the operator is asked; return the unit that was refreshed, and the one that is next."""
-    await cluster.refresh(charm)
     *others, following, highest = await cluster.units()
+    expected = dict.fromkeys([*others, following], before) | {highest: revision}
+    earlier_errors = await cluster.errors()
+    await cluster.refresh(charm)
 
     question = (
         f"Check units >={database.number(highest)} are healthy & run `resume-refresh` on unit "
@@ -70,6 +79,11 @@ async def _refresh_to_the_pause(
     )
 
     async def asked() -> bool:
+        # Until its turn the highest unit has the old revision; that a turn came to nothing is in its log alone.
+        failed = [line for line in await cluster.errors() if FAILED in line and line not in earlier_errors]
+        if failed and (wrong := await cluster.unlike(expected)):
+            pytest.fail(f"{wrong}: {failed[-1]}")
+        await cluster.raise_on_errors()
         level, text = await cluster.message()
         if level == "active" and (await cluster.revisions())[following] == revision:
             pytest.fail(f"{following} was refreshed to revision {revision} of the snap though nobody has confirmed it")
@@ -77,15 +91,19 @@ async def _refresh_to_the_pause(
         return level == "blocked" and question in text
 
     # The highest unit refreshes its snap: a download and a restart.
-    await cluster.until(f"the refresh pauses: {question}", asked)
+    try:
+        await cluster.until(f"the refresh pauses: {question}", asked)
+    except AssertionError as error:
+        wrong = await cluster.unlike(expected) or "each unit has the revision of the snap that was to come"
+        raise AssertionError(f"{wrong}\n{error}") from None
+    await _have_revisions(cluster, expected)
 
     async def healthy() -> bool:
         units = (await cluster.status()).units
         return all(map(database.is_well, units.values())) and database.healthy(await cluster.members(), UNITS)
 
     await cluster.until("all units serve during the pause", healthy)
-    expected = dict.fromkeys([*others, following], before) | {highest: revision}
-    assert await cluster.revisions() == expected, "only the highest unit may have been refreshed before the pause"
+    await _have_revisions(cluster, expected)
     return highest, following
 
 
