@@ -83,20 +83,25 @@ class StorageOperations(operations_common.Base):
         """Removes an instance from the model, with its content unless told otherwise.
 
         Raises:
-            OperationError: it is attached, and not to be removed by force.
+            OperationError: it is attached, and not to be removed by force; or its content cannot outlive it.
         """
         found = self._model(model)
         instance = self._instance(found, storage)
         attachments = self._attachments(found, storage)
         if attachments and not force:
             raise OperationError("storage is attached", f"storage {storage} is attached")
-        for attachment in attachments:
-            self.store.put(dataclasses.replace(instance, life=models.Life.DYING))
-            self.store.put(dataclasses.replace(attachment, life=models.Life.DYING))
-        if not attachments and destroy:
-            storage_lifecycle.destroy(self.controller, instance)
-        elif not attachments:
-            self.store.delete(instance)
+        if not destroy and not storage_lifecycle.POOLS[instance.pool].outlives_machine:
+            problem = f'storage provider "{instance.pool}" does not support releasing storage'
+            raise operations_common.bad_request(f'cannot release storage "{storage}": {problem}')
+        with self.store.transaction():
+            # Who asked first has decided what becomes of the content.
+            if not destroy and instance.life is models.Life.ALIVE:
+                self.store.put(storage_entities.StorageRelease(found.uuid, storage))
+            for attachment in attachments:
+                self.store.put(dataclasses.replace(instance, life=models.Life.DYING))
+                self.store.put(dataclasses.replace(attachment, life=models.Life.DYING))
+            if not attachments:
+                storage_lifecycle.end(self.controller, instance)
 
     def _instance(self, model: models.Model, identifier: str) -> storage_entities.StorageInstance:
         found = self.store.get(storage_entities.StorageInstance, model.uuid, identifier)

@@ -117,7 +117,7 @@ def _provision(controller: core.Controller, attachment: storage.StorageAttachmen
 
 
 def detach(controller: core.Controller, model: str, unit: str, identifier: str) -> None:
-    """Ends an attachment. The instance stays, unless it is to be destroyed or its pool ends with the machine."""
+    """Ends an attachment. The instance stays, unless it is to be removed or its pool ends with the machine."""
     store = controller.store
     attachment = store.get(storage.StorageAttachment, model, identifier, unit)
     if attachment is None:
@@ -130,7 +130,7 @@ def detach(controller: core.Controller, model: str, unit: str, identifier: str) 
         if instance is None:
             return
         if instance.life is not models.Life.ALIVE or not POOLS[instance.pool].outlives_machine:
-            destroy(controller, instance)
+            end(controller, instance)
         else:
             store.put(dataclasses.replace(instance, owner=None, status="detached"))
 
@@ -141,6 +141,16 @@ def _unmount(controller: core.Controller, model: str, unit: str, location: str) 
     except (machine_module.MachineError, LookupError, OSError, subprocess.SubprocessError) as error:
         # The machine may be gone, or be about to go with what keeps the storage busy.
         _logger.warning("storage at %s of %s could not be unmounted: %s", location, unit, error)
+
+
+def end(controller: core.Controller, instance: storage.StorageInstance) -> None:
+    """Removes an instance that is attached nowhere from the model, with its content unless that is released."""
+    release = controller.store.get(storage.StorageRelease, instance.model, instance.id)
+    if release is None:
+        destroy(controller, instance)
+    else:
+        controller.store.delete(release)
+        controller.store.delete(instance)
 
 
 def destroy(controller: core.Controller, instance: storage.StorageInstance) -> None:

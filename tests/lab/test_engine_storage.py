@@ -118,6 +118,38 @@ def test_removing_storage(world: World) -> None:
     assert list((world.directory / "storage").iterdir()) == []
 
 
+def test_releasing_storage_keeps_its_content(world: World) -> None:
+    world.deploy(world.charm(storage=DATA), num_units=2)
+    for number in (0, 1):
+        (content(world, f"tiny/{number}") / "file").write_text("kept")
+    world.operations.detach_storage("m", "data/1")
+    world.settle()
+    world.operations.remove_storage("m", "data/1", destroy=False)
+    assert instances(world) == {"data/0": "tiny/0"}
+    world.hooks()
+    world.script("data-storage-detaching", "exit 1")
+    world.operations.remove_storage("m", "data/0", force=True, destroy=False)
+    world.settle()
+    # What asks for its end meanwhile comes too late, as in Juju.
+    world.operations.remove_storage("m", "data/0", force=True)
+    world.operations.remove_unit("m", "tiny/0", destroy_storage=True)
+    world.script("data-storage-detaching", "")
+    world.advance(5)
+    assert world.hooks()[:2] == ["data-storage-detaching", "data-storage-detaching"]
+    assert instances(world) == {}
+    assert [(kept / "file").read_text() for kept in (world.directory / "storage").iterdir()] == ["kept", "kept"]
+    assert world.store.find(storage.StorageRelease) == []
+
+
+def test_storage_that_ends_with_its_machine_cannot_be_released(world: World) -> None:
+    world.deploy(world.charm(storage=DATA), storage={"data": {"pool": "rootfs"}})
+    problem = 'cannot release storage "data/0": storage provider "rootfs" does not support releasing storage'
+    with pytest.raises(operations_common.OperationError, match=problem):
+        world.operations.remove_storage("m", "data/0", force=True, destroy=False)
+    world.settle()
+    assert instances(world) == {"data/0": "tiny/0"}
+
+
 def test_install_waits_for_storage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.operations.deploy("m", world.charm(storage=DATA))
     with monkeypatch.context() as patch:

@@ -44,6 +44,15 @@ class StorageAttachment:
     since: datetime.datetime | None = None
 
 
+@store_module.table("storage_releases", key=("model", "storage"), journal=False)
+@dataclasses.dataclass(frozen=True)
+class StorageRelease:
+    """A storage instance that leaves the model once it is detached, and whose content stays in its pool."""
+
+    model: str
+    storage: str
+
+
 def of_unit(store: store_module.Store, model: str, unit: str) -> list[StorageAttachment]:
     """The attachments of a unit, by storage identifier."""
     return store.find(StorageAttachment, model=model, unit=unit)
