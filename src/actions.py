@@ -136,11 +136,10 @@ def _candidate(event: ops.ActionEvent, known: facts.Facts) -> cluster.Member | h
     wanted = str(event.params.get("candidate") or "")
     if not wanted:
         return handover.choose(known.cluster, synchronous=known.is_synchronous)
-    application, _, number = wanted.rpartition("/")
-    if application != known.application or not number.isdigit() or int(number) not in known.numbers:
-        units = ", ".join(facts.unit_name(known.application, each) for each in sorted(known.numbers))
-        return handover.Refused(f"{wanted!r} is no unit of this application; units: {units}")
-    name = facts.member_name(known.application, int(number))
+    units = {facts.unit_name(known.application, each): each for each in sorted(known.numbers)}
+    if wanted not in units:
+        return handover.Refused(f"{wanted!r} is no unit of this application; units: {', '.join(units)}")
+    name = facts.member_name(known.application, units[wanted])
     primary = known.cluster.primary if known.cluster else None
     if primary is not None and primary.name == name:
         return handover.Refused(f"{wanted} is the primary already")

@@ -36,7 +36,7 @@ import statuses
 import verified
 from snap_refresh import execution as snap_execution
 from snap_refresh import observation as snap_observation
-from workload import machine, paths, snap, watch
+from workload import machine, paths, service, snap, watch
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +275,11 @@ class PostgresqlCharm(ops.CharmBase):
             # The statuses tell what is, not what was before the steps: maybe no event follows.
             known = self._with_snaps(self._observe(None))
         status = self._report(known, failure)
-        self._watch(known, settled=status.level is statuses.Level.ACTIVE and membership.is_exact(known))
+        try:
+            self._watch(known, settled=status.level is statuses.Level.ACTIVE and membership.is_exact(known))
+        except service.ServiceError as error:
+            logger.warning("Nobody watches the cluster beside the charm: %s", error)
+            self._report(known, failure or str(error))
 
     def _allow_next_unit(self) -> None:
         if self.refresh is not None:

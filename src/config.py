@@ -6,6 +6,7 @@ A wrong value is told with the option, the value and what is allowed.
 import collections.abc
 import dataclasses
 import enum
+import re
 import typing
 
 import timer
@@ -71,7 +72,7 @@ class Config:
 def _synchronous_node_count(value: str) -> typing.Literal["all", "majority"] | int:
     if value in ("all", "majority"):
         return typing.cast(typing.Literal["all", "majority"], value)
-    if value.isascii() and value.isdigit() and int(value) < MAXIMUM_UNITS:
+    if re.fullmatch("[0-9]{1,9}", value) and int(value) < MAXIMUM_UNITS:
         return int(value)
     raise ConfigError("synchronous-node-count", value, f"all, majority, 0 to {MAXIMUM_UNITS - 1}")
 

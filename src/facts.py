@@ -49,6 +49,8 @@ class Machine:
     architecture_supported: bool = True
     address: str | None = None
     storages_missing: tuple[str, ...] = ()
+    storages_unmounted: tuple[str, ...] = ()
+    """Storages that the machine should have mounted when it booted."""
     storages_full: tuple[str, ...] = ()
     """Storages with less free space than a database needs to go on safely."""
     snap: snaps.SnapState | None = NOT_INSTALLED
@@ -201,4 +203,4 @@ class Facts:
     def number_of(self, member: clusters.Member) -> int | None:
         """The unit of a member; None for one that is no unit of this application."""
         prefix, _, number = member.name.rpartition("-")
-        return int(number) if prefix == self.application and number.isdigit() else None
+        return int(number) if prefix == self.application and number.isdecimal() else None

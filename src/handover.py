@@ -69,4 +69,4 @@ def unfit(member: cluster.Member, view: cluster.ClusterView, *, synchronous: boo
 
 def _number(name: str) -> int:
     number = name.rpartition("-")[2]
-    return int(number) if number.isdigit() else -1
+    return int(number) if number.isdecimal() else -1

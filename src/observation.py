@@ -95,6 +95,7 @@ def _machine(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload)
         architecture_supported=workload.architecture in unit.architectures,
         address=peers.address,
         storages_missing=tuple(name for name in STORAGES if not unit.model.storages[name]),
+        storages_unmounted=workload.storages_unmounted(),
         storages_full=tuple(name for name in STORAGES if _is_full(workload.free_bytes(name))),
         snap=state,
         snap_error=error,

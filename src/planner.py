@@ -40,7 +40,16 @@ def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
     if known.leaving:
         return (Step.LEAVE,) if _has_to_leave(known.machine) else ()
     steps = tuple(_restart(known) if known.refused is not None else _plan(known))
-    return steps if Step.GATE_SNAPS in steps else (*steps, *snap_planner.gate(known))
+    # Snaps stay held also where the charm may do nothing else, or where it is refused.
+    standing = (*_hold(known), *snap_planner.gate(known))
+    return (*steps, *(step for step in standing if step not in steps))
+
+
+def _hold(known: facts.Facts) -> collections.abc.Iterator[Step]:
+    """The workload's snap is held for ever: only the charm's refresh moves it."""
+    snap = known.machine.snap
+    if snap is not None and snap.revision is not None and not snap.held:
+        yield Step.HOLD_SNAP
 
 
 def _has_to_leave(machine: facts.Machine) -> bool:

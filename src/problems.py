@@ -34,6 +34,8 @@ def prevent_installation(known: facts.Facts) -> str | None:
         return f"Address {machine.address} is not IPv4; bind the endpoint to a space that has it with `juju bind`"
     if machine.storages_missing:
         return f"Storage missing: {', '.join(machine.storages_missing)}; attach with `juju attach-storage`"
+    if machine.storages_unmounted:
+        return f"Storage not mounted: {', '.join(machine.storages_unmounted)}; mend it, then as root: `mount -a`"
     return data_directory(known)
 
 

@@ -254,7 +254,7 @@ def _write_affecting(known: facts.Facts, seen: Seen, entry: refresh_history.Entr
 def _unit_of(known: facts.Facts, member: str | None) -> str | None:
     application, _, number = (member or "").rpartition("-")
     return (
-        facts.unit_name(application, int(number)) if application == known.application and number.isdigit() else member
+        facts.unit_name(application, int(number)) if application == known.application and number.isdecimal() else member
     )
 
 

@@ -62,6 +62,7 @@ def run(
     try:
         names = _proceed_now(seen, decided, workload)
         remembered = executor.run_now(names) if at_once else executor.request()
+        names = [name for name in names if name in remembered.updates]
     except (engine.GatingError, snap.SnapOperationError) as error:
         event.fail(str(error))
         return None

@@ -60,7 +60,10 @@ class Executor:
             self.run_now(self._decided.refresh)
 
     def run_now(self, names: collections.abc.Iterable[str]) -> model.Remembered:
-        """Ask snapd for these updates, each once; what is remembered then."""
+        """Ask snapd for these updates, each once; what is remembered then.
+
+        An update that there is not any more is no longer among those that are remembered.
+        """
         seen, decided = self._known.snap_refresh, self._decided
         if seen is None or decided is None:
             raise ValueError("nothing is known of this machine's snaps")
@@ -76,6 +79,12 @@ class Executor:
                 self._workload.snapd.refresh(name)
             except snap.SnapdUnreachableError:
                 raise
+            except snap.NoUpdateError as error:
+                # The store has withdrawn it, or has a newer one by now: it is asked again at the next event.
+                logger.info("%s is not refreshed: %s", name, error)
+                updates = {each: update for each, update in before.updates.items() if each != name}
+                content = dataclasses.replace(before, asked=None, updates=updates)
+                self._remember(content)
             except snap.SnapOperationError:
                 # It has not begun, say since another change is in progress: that is no attempt.
                 self._remember(before)

@@ -89,6 +89,16 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def mount_points(table: pathlib.Path) -> frozenset[str]:
+    """Where a file system table (see fstab(5)) has file systems mounted; nowhere if there is none."""
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    entries = (line.split() for line in lines if not line.lstrip().startswith("#"))
+    return frozenset(fields[1] for fields in entries if len(fields) > 1)
+
+
 def free_bytes(path: pathlib.Path) -> int | None:
     """Bytes that can still be written where `path` (or its nearest existing parent) is; None if that cannot be told."""
     for candidate in (path, *path.parents):

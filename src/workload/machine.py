@@ -86,6 +86,18 @@ class Workload:
         """Another major version whose data are on the storage."""
         return datadir.other_major_version(self.paths.data_storage, paths.MAJOR_VERSION)
 
+    def storages_unmounted(self) -> tuple[str, ...]:
+        """Storages that the machine mounts at each boot, and that are not mounted now.
+
+        Without its storage, a unit would begin anew on the machine's own disk. Juju adds what it mounts itself to the
+        machine's file system table; what it does not list, such as an LXD volume, is there before the machine boots.
+        """
+        return tuple(
+            name
+            for name, location in self.paths.locations().items()
+            if str(location) in files.mount_points(self.paths.file_system_table) and not os.path.ismount(location)
+        )
+
     def free_bytes(self, storage: str) -> int | None:
         """Free bytes on a storage."""
         return files.free_bytes(self.paths.storages()[storage])

@@ -38,6 +38,15 @@ class Paths:
         """Where the storage "data" is mounted."""
         return self.common / "var/lib/postgresql"
 
+    def locations(self) -> dict[str, pathlib.Path]:
+        """Each storage's name and where it is mounted, as charmcraft.yaml has it."""
+        return {"data": self.data_storage} | {name: self.common / "data" / name for name in ("logs", "archive", "temp")}
+
+    @property
+    def file_system_table(self) -> pathlib.Path:
+        """What the machine mounts at each boot; see fstab(5)."""
+        return self.root / "etc/fstab"
+
     @property
     def data_directory(self) -> pathlib.Path:
         """PostgreSQL's data directory."""

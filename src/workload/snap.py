@@ -29,6 +29,10 @@ class SnapdUnreachableError(SnapOperationError):
     """snapd does not answer."""
 
 
+class NoUpdateError(SnapOperationError):
+    """There is no update of a snap that was to refresh."""
+
+
 @functools.cache
 def _installed() -> list[dict[str, typing.Any]]:
     try:

@@ -19,7 +19,8 @@ TIMEOUT_SECONDS = 10.0
 STORE_TIMEOUT_SECONDS = 120.0
 """snapd itself asks a store that does not answer several times, and then says so."""
 
-
+NO_UPDATE = "snap-no-update-available"
+"""The kind of snapd's error where there is nothing to refresh to (client.ErrorKindSnapNoUpdateAvailable)."""
 MARK_MICROSECOND = 500_000
 """Where in its second a hold of the charm's ends: those of `snap refresh --hold` end where one begins.
 
@@ -89,7 +90,7 @@ class Snapd:
         self._many("unhold", names, {})
 
     def refresh(self, name: str) -> None:
-        """Begin to refresh a snap to what its channel has."""
+        """Begin to refresh a snap to what its channel has. Raises NoUpdateError where that is what is installed."""
         self._request("POST", f"/v2/snaps/{name}", body={"action": "refresh"})
         snap.forget()
 
@@ -121,5 +122,7 @@ class Snapd:
         finally:
             connection.close()
         if answer.get("type") == "error":
-            raise snap.SnapOperationError(str(answer["result"].get("message") or response.reason))
+            told = str(answer["result"].get("message") or response.reason)
+            kind = snap.NoUpdateError if answer["result"].get("kind") == NO_UPDATE else snap.SnapOperationError
+            raise kind(told)
         return answer

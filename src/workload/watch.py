@@ -7,7 +7,7 @@ import pathlib
 
 from charms.operator_libs_linux.v1 import systemd
 
-from workload import files
+from workload import files, service
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Watch:
         return self.charm_directory / ".observer.json"
 
     def ensure(self, endpoints: list[str], retry_seconds: float | None) -> None:
-        """Have it run with these settings. Raises systemd's SystemdError.
+        """Have it run with these settings. Raises ServiceError.
 
         retry_seconds: give an event at least that often, while the unit is not settled.
         """
@@ -62,10 +62,10 @@ class Watch:
             systemd.daemon_reload()
             systemd.service_restart(self.service)
             systemd.service_enable(self.service)
-        except systemd.SystemdError:
+        except systemd.SystemdError as error:
             # Without the file the next event tries again.
             files.remove(self.systemd_units / self.service)
-            raise
+            raise service.ServiceError(f"systemd has not started {self.service}: {error}") from error
 
     def remove(self) -> None:
         """Stop it for good."""

@@ -82,6 +82,8 @@ class Snaps:
         """Begin to refresh it to what the store has. Slow: it is begun and stays so."""
         if name in self.in_progress():
             raise snap.SnapOperationError(f'snap "{name}" has "refresh-snap" change in progress')
+        if self._machine.world.offered(name) in (None, self.snaps[name].revision):
+            raise snap.NoUpdateError("snap has no updates available")
         seconds = float("inf") if self.refresh_fault == "slow" else REFRESH_SECONDS
         self._begun[name] = self._machine.world.now + seconds
 

@@ -143,6 +143,7 @@ def test_switchover(deployed: Deployed, candidate: str | None, on_primary: bool)
         ("mysql/1", "No switchover: 'mysql/1' is no unit of this application"),
         ("postgresql-machine/x", "No switchover: 'postgresql-machine/x' is no unit"),
         ("1", "No switchover: '1' is no unit of this application"),
+        ("postgresql-machine/²", "No switchover: 'postgresql-machine/²' is no unit"),
         ("PRIMARY", "is the primary already"),
     ],
 )

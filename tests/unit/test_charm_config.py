@@ -62,6 +62,11 @@ def test_refused_with_option_value_and_what_is_allowed(option: str, value: str) 
     assert len(text) <= 120
 
 
+def test_a_number_of_more_digits_than_python_reads_is_refused_like_any_other() -> None:
+    with pytest.raises(config.ConfigError, match="all, majority, 0 to 8"):
+        config.Config.parse({"synchronous-node-count": "1" * 5000})
+
+
 @pytest.mark.parametrize(
     ("value", "by_units"),
     [

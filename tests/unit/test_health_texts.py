@@ -75,6 +75,10 @@ def test_unhealthy(given: facts.Facts, reason: str | None) -> None:
             {"machine_storages_missing": ("data", "temp")},
             "Storage missing: data, temp; attach with `juju attach-storage`",
         ),
+        (
+            {"machine_storages_unmounted": ("data", "temp")},
+            "Storage not mounted: data, temp; mend it, then as root: `mount -a`",
+        ),
         ({"machine_data": GARBAGE, "machine_has_raft_state": False}, "files that are no database cluster"),
         # While it is being copied from the primary it is not complete.
         ({"machine_data": GARBAGE, "machine_has_raft_state": True}, None),

@@ -86,6 +86,7 @@ def moved(count: int, connected: collections.abc.Collection[int] | None = None, 
             id="no passwords yet: installed, not configured",
         ),
         pytest.param(known.new(machine_storages_missing=("data",)), (), id="storage missing"),
+        pytest.param(known.new(machine_storages_unmounted=("data",)), (), id="storage not mounted"),
         pytest.param(known.new(machine_architecture_supported=False), (), id="unsupported architecture"),
         pytest.param(
             known.new(published_address=known.address(0), **READY), (Step.CONFIGURE, Step.START), id="the founder"

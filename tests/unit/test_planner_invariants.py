@@ -59,8 +59,13 @@ def any_facts(draw: strategies.DrawFn) -> facts.Facts:
         role_passwords_current=draw(booleans),
         machine_address=draw(strategies.sampled_from([None, own])),
         machine_storages_missing=draw(strategies.sampled_from([(), ("data",)])),
+        machine_storages_unmounted=draw(strategies.sampled_from([(), (), ("logs",)])),
         machine_storages_full=draw(strategies.sampled_from([(), ("data",)])),
-        machine_snap=draw(strategies.sampled_from([None, facts.NOT_INSTALLED, INSTALLED, snap.SnapState("366", True)])),
+        machine_snap=draw(
+            strategies.sampled_from(
+                [None, facts.NOT_INSTALLED, INSTALLED, snap.SnapState("366", True), snap.SnapState("416", False)]
+            )
+        ),
         machine_data=draw(strategies.sampled_from([facts.NO_DATA, known.DATA, OTHER_CLUSTER, GARBAGE])),
         machine_other_major_version=draw(strategies.sampled_from([None, None, "14"])),
         machine_patroni_running=draw(booleans),
@@ -89,8 +94,11 @@ def test_invariants(given: facts.Facts) -> None:
     assert len(set(steps)) == len(steps)
     if given.leaving:
         assert set(steps) <= {Step.LEAVE}
-    if given.leaving or not given.ready or machine.storages_missing:
-        assert not TOUCHING & set(steps)
+    if given.leaving or not given.ready or machine.storages_missing or machine.storages_unmounted:
+        assert not (TOUCHING - {Step.HOLD_SNAP}) & set(steps)
+    snap_state = machine.snap
+    if not given.leaving and snap_state is not None and snap_state.revision is not None and not snap_state.held:
+        assert Step.HOLD_SNAP in steps
     if Step.START in steps:
         assert Step.CONFIGURE in steps
         assert not machine.patroni_running

@@ -89,6 +89,27 @@ def test_what_snapd_refuses_since_it_is_at_it_is_no_attempt(deployed: Deployed) 
     assert on.world.snap_refreshes == [(unit.machine.name, "core24")]
 
 
+def test_an_update_that_the_store_no_longer_has_takes_no_turn_away(deployed: Deployed) -> None:
+    on = deployed(1)
+    unit = on.units[0]
+    unit.machine.snaps.refresh_fault = "slow"
+    offer(on, "core24")
+    wait(on, 1.2)
+    unit.machine.snaps.end()
+    unit.machine.snaps.refresh_fault = None
+    # Withdrawn, after snapd was asked for updates.
+    del on.world.store["core24"]
+    unit.machine.snaps.requests.clear()
+    wait(on, 0.7)
+    assert unit.machine.snaps.requests.count("POST /v2/snaps/core24") == 1
+    assert on.are_active(), on.summary()
+    assert remembered(unit).updates == {}
+    assert remembered(unit).attempts == {}
+    offer(on, "core24", revision="3")
+    look(on)
+    assert on.world.snap_refreshes == [(unit.machine.name, "core24")]
+
+
 @pytest.mark.parametrize("change", ["refused", "fails"])
 def test_what_is_held_stays_held_where_the_charm_may_or_can_do_nothing_else(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch, change: str
@@ -100,6 +121,9 @@ def test_what_is_held_stays_held_where_the_charm_may_or_can_do_nothing_else(
     else:
         monkeypatch.setattr(service, "ensure_stop_signal", mock.Mock(side_effect=service.ServiceError("no")))
     wait(on, 60)
+    unit.machine.held = False
+    wait(on, 0.1)
+    assert unit.machine.held
     assert unit.machine.snaps.held("core24")
     assert ("cannot follow" if change == "refused" else "Failed to") in unit.message
 

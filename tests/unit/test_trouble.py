@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from unittest import mock
 
 import pytest
 
 import verified
 from tests.fakes import answers, juju, units, workload, world
 from tests.unit.conftest import Deployed
-from workload import patroni
+from workload import patroni, service, watch
 
 ROOM = 10 * 1024**3
 
@@ -80,6 +81,20 @@ def test_snapd_stops_answering(deployed: Deployed) -> None:
     assert on.are_active(), on.summary()
 
 
+def test_an_observer_that_systemd_does_not_start(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = deployed(1)
+    with monkeypatch.context() as trouble:
+        refused = service.ServiceError("systemd has not started it")
+        trouble.setattr(watch.Watch, "ensure", mock.Mock(side_effect=refused))
+        on.update_status()
+        on.run(10)
+        assert on.units[0].failures == []
+        assert status(on) == ("waiting", "systemd has not started it; tried again at the next event")
+    on.update_status()
+    on.settle()
+    assert on.are_active(), on.summary()
+
+
 def test_a_storage_is_missing(on: juju.Application) -> None:
     on.deploy(1)
     on.units[0].storages.discard("logs")
@@ -92,6 +107,26 @@ def test_a_storage_is_missing(on: juju.Application) -> None:
     on.units[0].queue_once(units.Event("storage-attached", storage="logs"))
     on.settle()
     assert on.are_active(), on.summary()
+
+
+def test_a_storage_is_not_mounted_after_a_reboot(deployed: Deployed) -> None:
+    on = deployed(3)
+    standby = next(unit for unit in on.units.values() if unit is not on.primary)
+    machine = standby.machine
+    machine.stop(disable=False)
+    for location in machine.paths.locations().values():
+        shutil.rmtree(location)
+        location.mkdir(parents=True)
+    table = machine.paths.file_system_table
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(f"/dev/sdb {machine.paths.data_storage} ext4 nofail 0 0\n")
+    on.update_status()
+    on.run(30)
+    said = ("blocked", "Storage not mounted: data; mend it, then as root: `mount -a`")
+    assert status(on, standby.number) == said
+    # Nothing is begun anew in its place.
+    assert list(machine.paths.data_storage.iterdir()) == []
+    assert machine.patroni is None
 
 
 @pytest.mark.parametrize("storage", ["data", "logs"])

@@ -13,6 +13,7 @@ import struct
 import threading
 
 import pytest
+import yaml
 
 from tests.fakes import datafiles, known
 from workload import configuration, datadir, files, machine, paths
@@ -319,6 +320,38 @@ def test_ports_that_are_taken(where: machine.Workload, monkeypatch: pytest.Monke
         for name, port in zip(("POSTGRESQL_PORT", "PATRONI_PORT", "RAFT_PORT"), (*ports, ports[1]), strict=True):
             monkeypatch.setattr(paths, name, port)
         assert where.ports_taken() == (ports[0],)
+
+
+@pytest.mark.parametrize(
+    ("table", "mounted", "expected"),
+    [
+        (None, (), ()),
+        ("# LOGS: not any more\n\n/dev/sda1 / ext4\n/dev/sdb DATA-2 ext4 nofail 0 0\nsingle\n", (), ()),
+        ("/dev/sdb DATA ext4 nofail 0 0\n/dev/sdc\tTEMP ext4\n", (), ("data", "temp")),
+        ("/dev/sdb DATA ext4 nofail 0 0\n/dev/sdc\tTEMP ext4\n", ("data",), ("temp",)),
+        ("  # /dev/sdb DATA ext4\n", (), ()),
+    ],
+)
+def test_storages_that_the_machine_should_have_mounted(
+    where: machine.Workload,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str | None,
+    mounted: tuple[str, ...],
+    expected: tuple[str, ...],
+) -> None:
+    locations = where.paths.locations()
+    monkeypatch.setattr(os.path, "ismount", lambda path: path in [locations[name] for name in mounted])
+    if table is not None:
+        for name, location in locations.items():
+            table = table.replace(name.upper(), str(location))
+        where.paths.file_system_table.parent.mkdir(parents=True)
+        where.paths.file_system_table.write_text(table)
+    assert where.storages_unmounted() == expected
+
+
+def test_storages_are_mounted_where_the_charm_says() -> None:
+    told = yaml.safe_load((pathlib.Path(__file__).parents[2] / "charmcraft.yaml").read_text())["storage"]
+    assert paths.Paths().locations() == {name: pathlib.Path(each["location"]) for name, each in told.items()}
 
 
 class Clock(http.server.BaseHTTPRequestHandler):
