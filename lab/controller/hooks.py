@@ -52,6 +52,7 @@ def execute(
 
     Raises:
         AgentCrash: a fault struck.
+        OSError, zipfile.BadZipFile: the charm's files cannot be put in place.
     """
     match operation:
         case resolver.Deploy():
@@ -114,7 +115,8 @@ def _deploy(agent: agent_module.Agent, operation: resolver.Deploy, remote: remot
         files.deploy(pathlib.Path(charm.archive), charm.url, progress)
     except (OSError, zipfile.BadZipFile) as error:
         agent.log("ERROR", _OPERATIONS, f"cannot deploy charm {charm.url}: {error}")
-        raise faults.AgentCrash(False) from error
+        # Not a crash, after which the agent would try again at once: this may stay so until somebody mends it.
+        raise
     agent.log("INFO", _OPERATIONS, f"deployed charm {charm.url}")
     with store.transaction():
         unit = store.require(units.Unit, agent.model, agent.unit)

@@ -163,6 +163,24 @@ def test_an_orderly_stop_leaves_no_process_and_no_socket(daemon: Daemon, charm: 
     assert not pathlib.Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
+def test_files_that_cannot_be_written_are_tried_again_after_a_pause(daemon: Daemon, charm: str) -> None:
+    def failures() -> int:
+        return sum("cannot deploy charm" in line["message"] for line in daemon.call("debug_log", model="m"))
+
+    daemon.call("add_model", name="m")
+    daemon.call("deploy", model="m", charm=charm)
+    until(daemon.idle)
+    (files,) = daemon.state.glob("machines/*/**/agents/unit-tiny-0/charm")
+    files.rename(files.with_name("aside"))
+    files.touch()
+    before = time.monotonic()
+    daemon.call("refresh", model="m", application="tiny", path=charm)
+    until(lambda: failures() >= 3)
+    assert time.monotonic() - before >= 2
+    files.unlink()
+    until(lambda: (files / "dispatch").exists() and daemon.idle())
+
+
 def test_an_outage_is_an_outage_for_clients_too(daemon: Daemon) -> None:
     daemon.call("add_model", name="m")
     daemon.call("fault_outage", on=True)
