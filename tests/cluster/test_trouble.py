@@ -53,7 +53,9 @@ def test_a_port_that_is_taken_is_told(empty):
     empty.settle(1)
 
 
-_SNAPD = "snapd.socket snapd.service storeproxy.socket storeproxy.service"
+_SNAPD = "snapd.socket snapd.service"
+"""What is stopped and masked. `store-proxy.socket` and `store-proxy.service`, which stand in front of it, are bound to
+`snapd.socket`: they end and begin with it. They could not be masked, as files that lie in /etc themselves."""
 
 
 def test_a_machine_without_snapd_is_told(empty, write):
