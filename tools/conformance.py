@@ -1,8 +1,9 @@
 """`python -m tools.conformance`: writes the table of what the lab answers as Juju does, from the code and its tests.
 
-A call of the API is covered by a test that is marked with its name (and fails if it does not make the call); a hook
-tool by a test that names it in one of its texts; a command by a test that runs a command line of it. Where several do,
-the page goes on naming the one that it names, so that new tests do not change it.
+A call of the API is covered by a test that is marked with its name (and fails if the call is not made, or refused each
+time); a hook tool by a test that calls it and demands that it succeeds; a command by a test that runs a command line of
+it, other than to see it refused. Where several do, the page goes on naming the one that it names, so that new tests do
+not change it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pathlib
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from lab.api import charmhub_info, registry, server
 from lab.controller import tools
@@ -27,10 +28,14 @@ DOCUMENT = ROOT / "docs" / "reference" / "lab-conformance.md"
 TESTS = ROOT / "tests" / "lab"
 
 _COMMAND_TESTS = ("test_juju_*.py", "test_jubilant.py", "test_api_*.py")
+_REFUSAL_TESTS = ("test_juju_refused.py",)
+"""Prove of a command what it does not do."""
 _RUNNERS = frozenset({"run", "cli", "juju"})
 """What tests call with a command line as the first argument."""
 
-_TOOL_TESTS = ("test_tools_*.py", "test_secrets_*.py", "test_engine_*.py")
+_TOOL_TESTS = ("test_tools_*.py", "test_secrets_*.py")
+_TOOL_CALLS = frozenset({"out", "json"})
+"""What tests call with a tool's name as the first argument; both fail where the tool does."""
 
 _INTRODUCTION = """\
 # What of Juju the lab answers
@@ -98,7 +103,7 @@ class Coverage:
         found = [
             f"{file}::{function.name}"
             for file, functions in self._functions.items()
-            if any(pathlib.PurePath(file).match(pattern) for pattern in patterns)
+            if any(pathlib.PurePath(file).match(pattern) for pattern in patterns) and file not in _REFUSAL_TESTS
             for function in functions
             if wanted.search(self._said(texts, function))
         ]
@@ -117,17 +122,20 @@ def _marked_calls(function: ast.FunctionDef) -> Iterator[str]:
             yield from (ast.literal_eval(argument) for argument in decorator.args)
 
 
-def _texts(function: ast.FunctionDef) -> Iterator[str]:
+def _called(function: ast.FunctionDef, names: Collection[str]) -> Iterator[str]:
+    """The texts that a test gives to functions of these names, as their first argument."""
     for node in ast.walk(function):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+        if isinstance(node, ast.Call) and node.args and _name(node.func) in names:
+            yield from _beginning(node.args[0])
+
+
+def _tool_calls(function: ast.FunctionDef) -> Iterator[str]:
+    yield from _called(function, _TOOL_CALLS)
 
 
 def _command_lines(function: ast.FunctionDef) -> Iterator[str]:
     """What a test runs itself, or is parametrized with."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Call) and node.args and _name(node.func) in _RUNNERS:
-            yield from _beginning(node.args[0])
+    yield from _called(function, _RUNNERS)
     for decorator in function.decorator_list:
         if isinstance(decorator, ast.Call) and _name(decorator.func) == "parametrize":
             for node in ast.walk(decorator):
@@ -227,7 +235,7 @@ def _hook_tools(coverage: Coverage, choose: _Choose) -> Iterator[str]:
     refused = {name for name, tool in tool_registry.TOOLS.items() if tool.purpose.startswith("Not available")}
     yield "## Hook tools\n"
     rows = [
-        choose((f"`{name}`",), coverage.naming(_TOOL_TESTS, _texts, name, rf"(?<![\w-]){re.escape(name)}(?![\w-])"))
+        choose((f"`{name}`",), coverage.naming(_TOOL_TESTS, _tool_calls, name, rf"^{re.escape(name)}$"))
         for name in sorted(set(tools.NAMES) - refused)
     ]
     yield _table(("tool", "test"), rows)

@@ -123,7 +123,6 @@ def test_units_and_applications_in_detail(api: api_world.ApiLab, model: typing.A
         api.call(model, "Application", "UnitsInfo", entities=[{"tag": "unit-tiny-9"}])
 
 
-@pytest.mark.api("Application.Deploy", "POST /model/{model}/charms")
 def test_deploy_is_refused_as_juju_does(
     api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, charm: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -158,6 +157,7 @@ def test_a_deployment_is_all_or_nothing(
     api.run(model.remove_application("yes", block_until_done=True))
 
 
+@pytest.mark.api("Application.Deploy", "POST /model/{model}/charms")
 def test_placement(api: api_world.ApiLab, model: typing.Any, tiny: typing.Any, charm: pathlib.Path) -> None:
     beside = api.deploy(model, charm, "beside", to="1")
     assert [unit.machine.id for unit in beside.units] == ["1"]

@@ -135,9 +135,15 @@ def test_storage_outlives_its_unit(
     api.idle(model)
     (shown,) = api.run(model.show_storage_details(identifier))
     assert list(shown["attachments"]) == [again.tag]
+    api.run(again.detach_storage(identifier))
+    api.until(model, detached)
+    (added,) = api.run(again.add_storage("data"))
+    assert {one["storage-tag"]: one["owner-tag"] for one in api.run(model.list_storage())}[added] == again.tag
+    api.idle(model)
     api.run(model.remove_application("first", block_until_done=True))
     assert detached()
     with pytest.raises(errors.JujuError, match='"data/1" is not a valid storage tag'):
         api.call(model, "Storage", "Remove", storage=[{"tag": "data/1"}])
-    api.run(model.remove_storage(tag, destroy_storage=True))
-    assert tag not in [one["storage-tag"] for one in api.run(model.list_storage())]
+    for each in (tag, added):
+        api.run(model.remove_storage(each, destroy_storage=True))
+    assert not {tag, added} & {one["storage-tag"] for one in api.run(model.list_storage())}

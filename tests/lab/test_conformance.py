@@ -55,11 +55,16 @@ def test_what_counts_as_covered(tmp_path: pathlib.Path) -> None:
 
             def test_refresh(api): api.juju("refresh", "x")
 
+            def test_calls(hook):
+                assert hook.json("state-get") == hook.out("state-get", "status-get")
+                hook.error("status-set")
+
             def test_words(): assert "status-set" in "the tool status-set-not"
 
             def helper(): run("scp x")
         """)
     )
+    (tmp_path / "test_juju_refused.py").write_text("def test_refused(): run('scp x')")
     found = conformance.Coverage(tmp_path)
     assert found.marked() == {"A.B": ["test_x.py::test_marked"], "C.D": ["test_x.py::test_marked"]}
 
@@ -69,7 +74,12 @@ def test_what_counts_as_covered(tmp_path: pathlib.Path) -> None:
     assert command("deploy") == ["test_x.py::test_lines"]
     assert command("refresh") == ["test_x.py::test_refresh", "test_x.py::test_lines"]
     assert command("remove-unit") == command("scp") == []
-    assert found.naming(["test_*.py"], conformance._texts, "status-set", "status-set") == ["test_x.py::test_words"]
+
+    def tool(name: str) -> list[str]:
+        return found.naming(["test_*.py"], conformance._tool_calls, name, rf"^{name}$")
+
+    assert tool("state-get") == ["test_x.py::test_calls"]
+    assert tool("status-get") == tool("status-set") == []
 
 
 def test_the_page_stays_as_it_is_while_its_tests_are_there(

@@ -186,6 +186,25 @@ def test_storage_is_added_by_directive(canned: juju_support.CannedController, ru
     }
 
 
+def test_machines_are_added(canned: juju_support.CannedController, run: Run) -> None:
+    canned.answers["add_machine"] = ["3", "4"]
+    result = run("add-machine -n 2 --base ubuntu@24.04 --constraints mem=4G --constraints cores=2")
+    assert result == (0, "", "created machine 3\ncreated machine 4\n")
+    wanted = {"model": "prod", "count": 2, "base": "ubuntu@24.04", "constraints": "mem=4G cores=2"}
+    assert canned.params("add_machine") == wanted
+
+
+@pytest.mark.parametrize("line", ["attach-resource pg tuning=./tuning.conf", "attach pg tuning=tuning.conf"])
+def test_a_file_becomes_a_resource(
+    canned: juju_support.CannedController, run: Run, tmp_path: pathlib.Path, line: str
+) -> None:
+    canned.answers["attach_resource"] = None
+    (tmp_path / "tuning.conf").write_text("x")
+    assert run(line) == (0, "", "")
+    wanted = {"model": "prod", "application": "pg", "resource": "tuning", "path": str(tmp_path / "tuning.conf")}
+    assert canned.params("attach_resource") == wanted
+
+
 def test_config_is_shown(canned: juju_support.CannedController, run: Run) -> None:
     canned.answers["get_config"] = {
         "application": "pg",
