@@ -81,7 +81,8 @@ format: $(TEST_TOOLS)  ## Lay out the code and mend what can be mended mechanica
 # The gating engine is covered in full. With PYTEST_ARGS only a part may have run.
 .PHONY: unit
 unit: $(TEST_TOOLS)  ## Run the charm's unit tests, with branch coverage of src.
-	$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-branch --cov-report term $(PYTEST_ARGS)
+	$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-branch --cov-report term \
+		$(if $(PYTEST_ARGS),--cov-fail-under=0 $(PYTEST_ARGS))
 	$(if $(PYTEST_ARGS),,$(BIN)/coverage report --include='src/gating/*' --fail-under=100)
 
 .PHONY: model

@@ -116,13 +116,15 @@ def client(application: deployment.Deployment, directory: pathlib.Path) -> Itera
 
 @contextlib.contextmanager
 def lab(shown: progress.Progress, *, keep: bool) -> Iterator[None]:
-    """Have a lab up; take it down in the end unless it is to be kept.
+    """Have a new lab up; take it down in the end unless it is to be kept. One of its name that is up ends first.
 
     Raises:
         subprocess.CalledProcessError: It does not start.
     """
     shown.begin("start the lab")
     try:
+        # One that was kept, or whose rehearsal was killed, has models and machines of its own.
+        _lab(shown, "down")
         _lab(shown, "up")
         shown.end()
         yield

@@ -93,10 +93,10 @@ def _proceed_now(seen: model.SnapRefresh, decided: decision.Decision, workload: 
         return []
     refreshed = {name: each.last_refresh for name, each in seen.system.snaps.items()}
     gating = engine.Gating(refreshed, decided.gating)
-    if decided.overdue:
+    in_progress = bool(workload.snapd.changes())
+    if decided.overdue and not in_progress:
         # What is no longer held waits for snapd's schedule only.
         return sorted(decided.updates)
-    in_progress = bool(workload.snapd.changes())
     return gating.proceed_now(model.WORKLOAD, decided.updates, seen.now, in_progress)
 
 

@@ -6,6 +6,8 @@ import datetime
 import pathlib
 from unittest import mock
 
+import pytest
+
 from snap_refresh import actions, model
 from tests.fakes import known
 from tests.fakes.snap_lives import offer, status, wait
@@ -91,13 +93,16 @@ def test_run_snap_refresh_by_force_warns(deployed: Deployed) -> None:
     on.settle()
 
 
-def test_run_snap_refresh_refuses_while_snapd_refreshes(deployed: Deployed) -> None:
+@pytest.mark.parametrize("hours", [0, 49], ids=["held", "past the limit"])
+def test_run_snap_refresh_refuses_while_snapd_refreshes(deployed: Deployed, hours: int) -> None:
     on = deployed(1)
     on.set_config(snap_refresh_window="mon1,02:00-02:30")
     on.settle()
     offer(on, "core24")
+    wait(on, hours)
     on.units[0].machine.snaps.changes = ["Auto-refresh snap core24"]
     assert on.units[0].act("run-snap-refresh").failure == "there is an auto-refresh in progress"
+    assert on.world.snap_refreshes == []
 
 
 def test_the_status_says_all_of_it(deployed: Deployed) -> None:
