@@ -53,6 +53,12 @@ class Stage:
         """Print a result."""
         self.console.print(text, markup=False)
 
+    def judge(self, what: str, measured: float, limit: float) -> int:
+        """Say whether a promise of docs/reference/performance.md is kept; return the exit status."""
+        kept = measured <= limit
+        self.say(f"{what}: {measured:.4g}, at most {limit:g} promised: {'kept' if kept else 'NOT KEPT'}")
+        return 0 if kept else 1
+
     @contextlib.contextmanager
     def model(self, name: str) -> Iterator[jubilant.Juju]:
         """Have a model, and destroy it in the end."""
@@ -81,8 +87,7 @@ def deploy(stage: Stage, repetitions: int) -> int:
             _deploy(juju, charm, APPLICATION, units=3)
             seconds.append(time.monotonic() - begun)
             stage.say(f"deploy {repetition + 1}: {seconds[-1]:.1f} s")
-    stage.say(f"three machines to all active: median {statistics.median(seconds):.1f} s of {repetitions}")
-    return 0
+    return stage.judge(f"three machines to all active, s, median of {repetitions}", statistics.median(seconds), 60)
 
 
 def refresh(stage: Stage, repetitions: int) -> int:
@@ -103,20 +108,23 @@ def refresh(stage: Stage, repetitions: int) -> int:
         longest = max(found, key=found.__getitem__, default=None)
         told = f", longest gap {found[longest]:.2f} s ({longest})" if longest else ""
         stage.say(f"rehearsal {repetition}: {'failed' if status else 'passed'}, {seconds:.0f} s{told}")
-    if gaps:
-        stage.say(f"longest write gap {max(gaps):.2f} s; median of the steps {statistics.median(gaps):.2f} s")
     stage.say(f"{repetitions} rehearsals, {failures} failed, {lost} acknowledged writes lost")
-    return 1 if failures or lost else 0
+    if failures or lost or not gaps:
+        return 1
+    stage.say(f"median of the steps' longest write gaps: {statistics.median(gaps):.2f} s")
+    return stage.judge("longest write gap, s", max(gaps), 5)
 
 
 def hook_tool(stage: Stage, repetitions: int) -> int:
     """Time calls of hook tools in a unit's context, and of `true` for what a process costs in itself."""
     with stage.model("hook-tool") as juju:
         _deploy(juju, _bare(stage), "bare", units=1)
+        medians: list[float] = []
         for command in ["true", "is-leader --format=json", "config-get --format=json", "status-get --format=json"]:
             times = _run(juju, "bare/0", _TOOL, str(repetitions), *command.split())
-            stage.say(f"{command}: median {statistics.median(times):.1f} ms, worst {max(times):.1f} ms of {len(times)}")
-    return 0
+            medians.append(statistics.median(times))
+            stage.say(f"{command}: median {medians[-1]:.1f} ms, worst {max(times):.1f} ms of {len(times)}")
+    return stage.judge("a hook tool call, ms, the slowest tool's median", max(medians), 15)
 
 
 def update_status(stage: Stage, repetitions: int) -> int:
@@ -124,17 +132,18 @@ def update_status(stage: Stage, repetitions: int) -> int:
     with stage.model("update-status") as juju:
         _deploy(juju, _bare(stage), "bare", units=1)
         _deploy(juju, stage.charm(), APPLICATION, units=3)
+        ratios: list[float] = []
         for unit, status in juju.status().apps[APPLICATION].units.items():
             pairs = [(_run(juju, unit, _DISPATCH)[0], _run(juju, "bare/0", _DISPATCH)[0]) for _ in range(repetitions)]
             own, bare = (statistics.median(times) for times in zip(*pairs, strict=True))
-            ratio = statistics.median(one / other for one, other in pairs)
+            ratios.append(statistics.median(one / other for one, other in pairs))
             # The leader and the primary look after more than the others.
             role = status.workload_status.message + (", leader" if status.leader else "")
             stage.say(
-                f"update-status ({role}): median {own:.0f} ms, bare charm {bare:.0f} ms, ratio {ratio:.2f}"
+                f"update-status ({role}): median {own:.0f} ms, bare charm {bare:.0f} ms, ratio {ratios[-1]:.2f}"
                 f" of {repetitions} pairs"
             )
-    return 0
+    return stage.judge("update-status, times a bare charm's, on the slowest unit", max(ratios), 3)
 
 
 def _bare(stage: Stage) -> pathlib.Path:

@@ -75,6 +75,21 @@ def test_a_machine_without_snapd_is_told(empty, write):
         empty.settle(1)
 
 
+def test_a_storage_that_is_not_mounted_is_told_and_nothing_is_begun_in_its_place(three, write):
+    location = "/var/snap/charmed-postgresql/common/var/lib/postgresql"
+    three.juju.model_config({"update-status-hook-interval": "10s"})
+    standby = next(unit for unit in three.units() if unit != three.primary())
+    machine = three.hostname(standby)
+    with write(three) as writing:
+        three.lab.shell(machine, f"systemctl stop snap.charmed-postgresql.patroni && umount {location}")
+        text = "Storage not mounted: data; mend it, then as root: `mount -a`"
+        assert three.await_status("blocked", text, standby) == text
+        assert three.lab.shell(machine, f"ls -A {location}").strip() == ""
+        writing.await_write()
+        three.lab.shell(machine, "mount -a")
+        three.settle(3)
+
+
 @pytest.mark.parametrize("storage", ["data", "logs"])
 def test_a_full_storage_is_told_and_the_others_serve(empty, write, measure, storage):
     where = {
