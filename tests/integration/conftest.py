@@ -69,9 +69,10 @@ def later(
 @pytest.fixture(scope="module")
 async def application(ops_test: plugin.OpsTest) -> AsyncIterator[database.Database]:
     """The application's model, in which nothing is deployed yet."""
-    yield database.Database(ops_test)
+    made = database.Database(ops_test)
+    yield made
     # pytest-operator takes units out of their cluster one after the other, which nobody needs any more.
-    await ops_test.juju("remove-application", database.APPLICATION, "--force", "--no-wait", "--no-prompt")
+    await made.command("remove-application", database.APPLICATION, "--force", "--no-wait", "--no-prompt")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import asyncio
 import json
 import pathlib
 import shlex
+import time
 import typing
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +30,8 @@ PATIENCE = 600.0
 """Seconds in which anything that Juju and the charm do for one unit after the other is done, on a busy host too."""
 DEPLOYING = 1200.0
 """Seconds for machines that have to be made first, and for the snap, which each of them fetches."""
+ANSWERED = 120.0
+"""Seconds after which a `juju` command hangs: a machine that is frozen or gone may leave `juju ssh` without an end."""
 SETTLED = 120.0
 """Seconds for what has been settled already, and may be in the midst of an event."""
 
@@ -111,13 +114,22 @@ class Database:
         """Return what an action that reports tells programs, by default on the leader."""
         return json.loads((await self.action(unit or await self.leader(), name, format="json"))["status"])
 
-    async def juju(self, *arguments: str, stdin: bytes | None = None) -> str:
-        """Run the `juju` command in the model; return what it prints.
+    async def command(
+        self, *arguments: str, stdin: bytes | None = None, check: bool = False
+    ) -> tuple[int | None, str, str]:
+        """Run the `juju` command in the model; return its exit status, what it prints and what it says.
 
         Raises:
-            AssertionError: It failed; the text is what it says.
+            AssertionError: It hangs, or with `check` it failed; the text is what it says.
         """
-        _, printed, _ = await self.ops_test.juju(*arguments, stdin=stdin, check=True)
+        try:
+            return await asyncio.wait_for(self.ops_test.juju(*arguments, stdin=stdin, check=check), ANSWERED)
+        except TimeoutError:
+            raise AssertionError(f"not within {ANSWERED:g} s: juju {shlex.join(arguments)}") from None
+
+    async def juju(self, *arguments: str, stdin: bytes | None = None) -> str:
+        """Run the `juju` command in the model; return what it prints. Raises AssertionError if it fails or hangs."""
+        _, printed, _ = await self.command(*arguments, stdin=stdin, check=True)
         return printed
 
     async def ssh(self, unit: str, line: str, stdin: bytes = b"") -> str:
@@ -233,31 +245,40 @@ class Database:
     # Waiting
 
     async def until(self, what: str, condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> None:
-        """Wait until `condition` holds.
+        """Wait until `condition` holds. A look at it that takes longer than there is time is broken off.
 
         Raises:
             AssertionError: It does not within so many seconds; the text tells what Juju shows instead.
         """
+        # Units come and go, servers stop and start: what cannot be seen now is looked at again.
+        unseen = (_NotYet, AssertionError, errors.JujuError, KeyError, TimeoutError)
+        deadline = time.monotonic() + seconds
         try:
             async for attempt in tenacity.AsyncRetrying(
                 stop=tenacity.stop_after_delay(seconds),
                 wait=tenacity.wait_fixed(POLL),
-                # Units come and go, servers stop and start: what cannot be seen now is looked at again.
-                retry=tenacity.retry_if_exception_type((_NotYet, AssertionError, errors.JujuError, KeyError)),
+                retry=tenacity.retry_if_exception_type(unseen),
                 reraise=True,
             ):
                 with attempt:
-                    if not await condition():
+                    if not await asyncio.wait_for(condition(), max(POLL, deadline - time.monotonic())):
                         raise _NotYet
-        except (_NotYet, AssertionError, errors.JujuError, KeyError) as error:
+        except unseen as error:
             why = "" if isinstance(error, _NotYet) else f" ({type(error).__name__}: {error})"
             raise AssertionError(f"not within {seconds:g} s: {what}{why}\n{await self._shown()}") from None
 
     async def _shown(self) -> str:
-        _, status, problem = await self.ops_test.juju("status", "--storage")
-        _, log, _ = await self.ops_test.juju("debug-log", "--replay", "--no-tail")
+        status = await self._told("status", "--storage")
         members = "\n".join(map(str, await self.members()))
-        return f"{status or problem}\n{members}\n{log[-3000:]}"
+        log = await self._told("debug-log", "--replay", "--no-tail")
+        return f"{status}\n{members}\n{log[-3000:]}"
+
+    async def _told(self, *arguments: str) -> str:
+        try:
+            _, printed, problem = await self.command(*arguments)
+        except AssertionError as error:
+            return str(error)
+        return printed or problem
 
     async def raise_on_errors(self) -> None:
         """Raise UnitError if a unit is in error."""

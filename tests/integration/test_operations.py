@@ -160,7 +160,7 @@ async def test_the_passwords_are_a_secret_of_the_application(
     await cluster.juju("deploy", str(charm), "stranger", "--to", machine)
     stranger = database.Database(cluster.ops_test, "stranger")
     await stranger.await_status("active", "", "stranger/0", seconds=120)
-    code, printed, said = await cluster.ops_test.juju("exec", "--unit", "stranger/0", "--", "secret-get", identifier)
+    code, printed, said = await cluster.command("exec", "--unit", "stranger/0", "--", "secret-get", identifier)
     assert code != 0, printed
     assert "permission denied" in said + printed
     assert not any(password in said + printed for password in passwords.values())

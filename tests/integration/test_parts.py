@@ -14,6 +14,7 @@ import client
 import database
 import faults
 import pytest
+from pytest_operator import plugin
 
 pytestmark = pytest.mark.main_path
 
@@ -47,6 +48,7 @@ def packed(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def test_a_version_differs_in_what_it_pins_alone(packed: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The version is named in the file's name and its tables; modes and what else is packed stay."""
     written = charm_versions.write(packed, charm_versions.EARLIER, tmp_path)
     assert written.name == "postgresql-machine_16-1.0.0.charm"
     assert charm_versions.pinned(written, "16/1.0.0") == charm_versions.EARLIER
@@ -58,11 +60,13 @@ def test_a_version_differs_in_what_it_pins_alone(packed: pathlib.Path, tmp_path:
 
 
 def test_a_file_that_was_not_packed_is_refused() -> None:
+    """A line that is to be rewritten and is not there is told by its key."""
     with pytest.raises(ValueError, match="0 lines of 'charm'"):
         charm_versions.rewritten(VERSIONS.replace("charm =", "other ="), charm_versions.EARLIER)
 
 
 def test_units_are_in_the_order_of_their_numbers() -> None:
+    """Ten comes after nine, as units are refreshed by number and not by name."""
     units = ["pg/10", "pg/9", "pg/100", "pg/0"]
     assert sorted(units, key=database.number) == ["pg/0", "pg/9", "pg/10", "pg/100"]
 
@@ -85,13 +89,48 @@ STANDBY = {"role": "sync_standby", "state": "streaming"}
     ],
 )
 def test_two_members_are_healthy(members: list[dict[str, typing.Any]], healthy: bool) -> None:
+    """A cluster is healthy with one running primary and as many synchronous standbys as are wanted, all streaming."""
     assert database.healthy(members, 2) is healthy
 
 
 def test_an_asynchronous_standby_is_healthy_where_it_may_be() -> None:
+    """Where it may be asynchronous, a standby has to stream all the same."""
     members = [PRIMARY, {**STANDBY, "role": "replica"}]
     assert database.healthy(members, 2, synchronous=False)
     assert not database.healthy([PRIMARY, {**members[1], "state": "starting"}], 2, synchronous=False)
+
+
+class _Hanging:
+    """Stands for pytest-operator where `juju` never ends."""
+
+    async def juju(self, *_: str, **__: object) -> None:
+        await asyncio.sleep(3600)
+
+
+def test_a_command_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails as a command that was refused does, so that who waits looks again."""
+    monkeypatch.setattr(database, "ANSWERED", 0.01)
+    found = database.Database(typing.cast(plugin.OpsTest, _Hanging()))
+    with pytest.raises(AssertionError, match=r"not within 0\.01 s: juju ssh pg/0 'snap list'"):
+        asyncio.run(found.ssh("pg/0", "snap list"))
+
+
+def test_a_wait_outlasts_no_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that hangs is broken off when the time is over; what a look raises for good ends the wait at once."""
+    found = database.Database(typing.cast(plugin.OpsTest, _Hanging()))
+
+    async def shown() -> str:
+        return "the status"
+
+    async def raising() -> None:
+        pytest.fail("seen")
+
+    monkeypatch.setattr(database, "POLL", 0.01)
+    monkeypatch.setattr(found, "_shown", shown)
+    with pytest.raises(AssertionError, match=r"not within 0\.02 s: an end \(TimeoutError: \)\nthe status"):
+        asyncio.run(found.until("an end", lambda: asyncio.sleep(3600), 0.02))
+    with pytest.raises(pytest.fail.Exception, match="seen"):
+        asyncio.run(found.until("an end", raising, 60))
 
 
 class _Cluster:
@@ -117,6 +156,7 @@ OUTCOMES = ["acknowledged", "failed", "indeterminate", "acknowledged"]
 
 
 def test_a_gap_is_between_acknowledged_writes() -> None:
+    """Writes that failed or are uncertain end no gap; a move is a change of the server between acknowledged ones."""
     writing = _writing(OUTCOMES)
     assert (writing.gap, writing.moves) == (3.0, 1)
     assert _writing(["acknowledged"]).gap == float("inf")
@@ -124,6 +164,7 @@ def test_a_gap_is_between_acknowledged_writes() -> None:
 
 @pytest.mark.parametrize("rows", ["1\n4", "1\n3\n4"])
 def test_an_indeterminate_write_may_be_there_or_not(rows: str) -> None:
+    """A write without an answer counts as neither lost nor risen."""
     asyncio.run(_writing(OUTCOMES, a="1\n4", b=rows).verify())
 
 
@@ -136,6 +177,7 @@ def test_an_indeterminate_write_may_be_there_or_not(rows: str) -> None:
     ],
 )
 def test_a_lost_or_risen_write_is_told(outcomes: list[str], rows: str, message: str) -> None:
+    """An acknowledged row that a unit lacks, a refused one that it has, and a client that got nowhere each fail."""
     with pytest.raises(AssertionError, match=message):
         asyncio.run(_writing(outcomes, a="1\n4", b=rows).verify())
 
@@ -146,6 +188,7 @@ FAULT = faults.Fault(
 
 
 def test_a_fault_is_put_where_it_belongs(tmp_path: pathlib.Path) -> None:
+    """A text that is there once is replaced; one that is there twice is refused."""
     charm = tmp_path / "a.charm"
     with zipfile.ZipFile(charm, "w") as archive:
         archive.writestr("a.py", "is good")
@@ -159,6 +202,7 @@ def test_a_fault_is_put_where_it_belongs(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_fault_has_to_be_told_by_its_test() -> None:
+    """A fault is told if its last test fails, alone and with the fault's words; nothing less counts."""
     report = "E   AssertionError: it is broken\nFAILED /tree/test_x.py::test_b - AssertionError\n"
     assert faults.judge(FAULT, 1, report) == "AssertionError: it is broken"
     for status, text in [
