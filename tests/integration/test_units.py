@@ -129,3 +129,10 @@ async def test_storage_is_kept_and_serves_again(deployed: database.Database, lat
     assert await deployed.sql(unit, tables) == before
     assert await deployed.sql(unit, f"SELECT count(*) FROM {before.splitlines()[-1]}") == rows
     assert (await deployed.passwords())["operator-password"] != password, "a new application has passwords of its own"
+
+
+async def test_nothing_went_wrong_on_the_way(deployed: database.Database) -> None:
+    """The units' logs have no error: not those of units that have left, either."""
+    assert await deployed.errors() == []
+    log = await deployed.juju("debug-log", "--replay", "--no-tail")
+    assert f"unit-{deployed.name}-0" in log, "the log does not show the units"
