@@ -250,8 +250,9 @@ def founded_cluster(known: facts.Facts) -> str | None:
 def dynamic_configuration_patch(known: facts.Facts) -> dict[str, object]:
     """What of the shared configuration must change.
 
-    Nothing while it is not known. While a refresh is in progress only what makes it safer: the synchronous mode that
-    the operator asks for, without which no standby could take over.
+    Nothing while it is not known, nor while the primary's unit leaves: what it has acknowledged must be on those that
+    stay. While a refresh is in progress only what makes it safer: the synchronous mode that the operator asks for,
+    without which no standby could take over.
     """
     if (
         known.dynamic_configuration is None
@@ -259,6 +260,8 @@ def dynamic_configuration_patch(known: facts.Facts) -> dict[str, object]:
         or known.cluster is None
         or known.cluster.primary is None
     ):
+        return {}
+    if known.planned is not None and known.number_of(known.cluster.primary) not in {None, *known.planned}:
         return {}
     units = len(known.planned) if known.planned is not None else len(known.numbers)
     wanted = configuration.dynamic(known.config.synchronous_standbys(units))

@@ -250,6 +250,26 @@ def test_others_that_leave_at_the_same_time_are_no_majority_to_count_on(
     assert not {new for _, new in on.world.switchovers} & {known.name(unit.number) for unit in going}
 
 
+@pytest.mark.parametrize("first", ["primary", "standby"])
+def test_a_primary_that_leaves_with_a_standby_is_followed_by_who_stays_and_leads(
+    deployed: Deployed, first: str
+) -> None:
+    on = deployed(3)
+    primary = on.primary
+    [standby, stays] = [unit for unit in on.units.values() if unit is not primary]
+    on.elect(stays.number)
+    on.settle()
+    # The leader sees first that it is to be alone. It may not switch synchronous mode off for that yet.
+    going = [primary, standby] if first == "primary" else [standby, primary]
+    for unit in going:
+        on.remove_unit(unit.number)
+    stays.queue.insert(0, units.Event("update-status"))
+    on.step(stays)
+    on.settle()
+    is_well(on, 1)
+    assert on.world.switchovers[-1] == (known.name(primary.number), known.name(stays.number))
+
+
 def test_an_application_that_goes_hands_nothing_over(deployed: Deployed) -> None:
     on = deployed(3)
     moved = len(on.world.switchovers)

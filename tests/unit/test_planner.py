@@ -285,6 +285,27 @@ def test_during_a_refresh_only_synchronous_mode_changes() -> None:
     assert off.is_synchronous
 
 
+@pytest.mark.parametrize(
+    ("primary", "planned", "changes"),
+    [(0, {0}, True), (1, {0}, False), (1, {0, 1}, True), (1, None, False), (9, {0}, True)],
+    ids=["the one that stays", "one that leaves", "both stay", "not known who stays", "no unit"],
+)
+def test_the_shared_configuration_stays_while_the_primary_leaves(
+    primary: int, planned: set[int] | None, changes: bool
+) -> None:
+    view = known.view(3, primary=1 if primary == 9 else primary)
+    if primary == 9:
+        members = tuple(dataclasses.replace(each, name="other") if each.is_primary else each for each in view.members)
+        view = dataclasses.replace(view, members=members)
+    given = known.settled(
+        cluster=view,
+        planned=None if planned is None else frozenset(planned),
+        leader=True,
+        dynamic_configuration=configuration.dynamic(2),
+    )
+    assert bool(planner.dynamic_configuration_patch(given)) is changes
+
+
 def test_a_founder_needs_a_published_address() -> None:
     # It has been published in an earlier hook, so that its claim is committed.
     assert Step.START not in planner.plan(known.new(**READY))
