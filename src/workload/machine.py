@@ -90,7 +90,8 @@ class Workload:
         """Storages that the machine mounts at each boot, and that are not mounted now.
 
         Without its storage, a unit would begin anew on the machine's own disk. Juju adds what it mounts itself to the
-        machine's file system table; what it does not list, such as an LXD volume, is there before the machine boots.
+        machine's file system table, as something that the machine boots without (Juju: storage/provider/managedfs.go,
+        mountFilesystem); what is not listed, such as an LXD volume, is there before the machine boots.
         """
         return tuple(
             name
