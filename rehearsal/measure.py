@@ -51,7 +51,7 @@ class Stage:
 
     def say(self, text: str) -> None:
         """Print a result."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def judge(self, what: str, measured: float, limit: float) -> int:
         """Say whether a promise of docs/reference/performance.md is kept; return the exit status."""
