@@ -11,13 +11,18 @@ import logging
 import time
 
 import facts
-from workload import machine, patroni, sql
+from workload import cluster, machine, patroni, sql
 
 logger = logging.getLogger(__name__)
 
 # Two of Patroni's loops, and its pause between two changes of the synchronous standbys.
 PATIENCE_SECONDS = 12.0
 POLL_SECONDS = 0.25
+UNDISTURBED_LOOKS = 3
+"""How often one that was no synchronous standby is seen to be none.
+
+A loop of Patroni that began before the primary knew of the tag may still make it one, as just after it has come back.
+"""
 
 
 def drain(workload: machine.Workload, known: facts.Facts) -> facts.Facts:
@@ -32,17 +37,33 @@ def drain(workload: machine.Workload, known: facts.Facts) -> facts.Facts:
 
 def _renounce(workload: machine.Workload, known: facts.Facts) -> None:
     primary = known.cluster.primary if known.cluster else None
-    if known.member is None or not known.member.is_synchronous or primary is None or known.passwords is None:
+    if known.member is None or known.member.is_primary or primary is None or known.passwords is None:
+        return
+    if not known.is_synchronous:
         return
     database = workload.sql(primary.address, known.passwords.operator)
-    deadline = time.monotonic() + PATIENCE_SECONDS
     try:
         workload.renounce_synchronous()
         workload.patroni(known.member.address, known.passwords.patroni).reload()
-        while known.member_name in database.synchronous_standbys():
-            if time.monotonic() > deadline:
-                logger.warning("The primary still waits for %s", known.member_name)
-                return
-            time.sleep(POLL_SECONDS)
+        if not _await_out(workload.patroni(primary.address), database, known.member):
+            logger.warning("The primary still waits for %s", known.member_name)
     except (patroni.PatroniError, sql.SqlError, OSError) as error:
         logger.warning("The primary cannot be told that %s stops: %s", known.member_name, error)
+
+
+def _await_out(primary: patroni.Client, database: sql.Sql, member: cluster.Member) -> bool:
+    """Wait until it is certain that the primary waits for this member no more; whether it is. Raises SqlError."""
+    wanted = 1 if member.is_synchronous else UNDISTURBED_LOOKS
+    deadline, looks = time.monotonic() + PATIENCE_SECONDS, 0
+    while looks < wanted and time.monotonic() <= deadline:
+        looks = looks + 1 if _is_out(primary, database, member.name) else 0
+        if looks < wanted:
+            time.sleep(POLL_SECONDS)
+    return looks == wanted
+
+
+def _is_out(primary: patroni.Client, database: sql.Sql, name: str) -> bool:
+    """Whether the primary knows that this member renounces, and waits for it no more. Raises SqlError."""
+    view = primary.cluster()
+    member = view.member(name) if view is not None else None
+    return member is not None and member.renounces_synchronous and name not in database.synchronous_standbys()

@@ -41,6 +41,8 @@ class Member:
     lag: int | None = None
     """Bytes that this standby has still to replay; None where Patroni does not know, and for the primary."""
     pending_restart: bool = False
+    renounces_synchronous: bool = False
+    """Whether it has the tag nosync: the primary makes it no synchronous standby."""
 
     @property
     def is_primary(self) -> bool:
@@ -176,4 +178,5 @@ def _parse_member(answer: collections.abc.Mapping[str, typing.Any]) -> Member:
         timeline=timeline if isinstance(timeline, int) else None,
         lag=lag if isinstance(lag, int) else None,
         pending_restart=bool(answer.get("pending_restart")),
+        renounces_synchronous=bool((answer.get("tags") or {}).get("nosync")),
     )

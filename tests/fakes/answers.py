@@ -62,6 +62,8 @@ def _member(shared: RaftCluster, process: Process, state: str) -> Json:
         answer["lag"] = "unknown" if process.lag is None or process.data is None else process.lag
     if process.pending_restart:
         answer["pending_restart"] = True
+    if process.renounces_synchronous:
+        answer["tags"] = {"nosync": True}
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import types
@@ -10,9 +11,10 @@ import typing
 import pytest
 
 import draining
+import facts
 from tests.fakes import builds, known, units, workload, world
 from tests.unit.conftest import Deployed
-from workload import files, machine, paths, patroni, sql
+from workload import cluster, files, machine, paths, patroni, sql
 
 
 @pytest.fixture
@@ -88,35 +90,94 @@ def test_one_that_becomes_the_primary_meanwhile_is_handed_over_before_it_stops(
     assert on.world.switchovers[before][0] == process.name
 
 
-@pytest.mark.parametrize("fault", ["patroni", "sql", "slow"])
-def test_it_is_only_a_hint(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr(
-        draining,
-        "time",
-        types.SimpleNamespace(
-            monotonic=lambda: clock.now, sleep=lambda seconds: setattr(clock, "now", clock.now + seconds)
-        ),
+@dataclasses.dataclass
+class Look:
+    """What the primary tells when it is looked at."""
+
+    renounced: bool
+    """Whether it knows of the tag."""
+    waits: bool
+    """Whether commits wait for the standby."""
+
+
+class Watched(machine.Workload):
+    """A standby whose primary tells one look after the other, the last one again and again."""
+
+    def __init__(self, given: facts.Facts, looks: list[Look], fault: str = "") -> None:
+        super().__init__(paths.Paths(pathlib.Path("/nowhere")))
+        self.given, self.looks, self.fault = given, looks, fault
+        self.told: Look | None = None
+
+    def renounce_synchronous(self) -> None:
+        pass
+
+    def patroni(self, address: str, password: str | None = None) -> patroni.Client:
+        client = patroni.Client(address, password)
+        client.reload = lambda: None if self.fault != "patroni" else _raise(patroni.PatroniError("refused"))
+        client.cluster = self._cluster
+        return client
+
+    def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
+        database = sql.Sql(pathlib.Path(), address, password)
+        database.synchronous_standbys = self._synchronous
+        return database
+
+    def _cluster(self) -> cluster.ClusterView:
+        view, name = self.given.cluster, self.given.member_name
+        assert view is not None
+        self.told = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        renounced = self.told.renounced
+        members = [
+            dataclasses.replace(each, renounces_synchronous=renounced) if each.name == name else each
+            for each in view.members
+        ]
+        return dataclasses.replace(view, members=tuple(members))
+
+    def _synchronous(self) -> frozenset[str]:
+        assert self.told is not None
+        if self.fault == "sql":
+            raise sql.SqlError("refused")
+        return frozenset({self.given.member_name}) if self.told.waits else frozenset()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    shown = types.SimpleNamespace(now=0.0)
+    sleep = types.SimpleNamespace(
+        monotonic=lambda: shown.now, sleep=lambda seconds: setattr(shown, "now", shown.now + seconds)
     )
-    facts = known.settled(1, primary=0)
+    monkeypatch.setattr(draining, "time", sleep)
+    return shown
 
-    class Faulty(machine.Workload):
-        def renounce_synchronous(self) -> None:
-            pass
 
-        def patroni(self, address: str, password: str | None = None) -> patroni.Client:
-            client = patroni.Client(address, password)
-            client.reload = lambda: None if fault != "patroni" else _raise(patroni.PatroniError("refused"))
-            return client
-
-        def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
-            database = sql.Sql(pathlib.Path(), address, password)
-            names = frozenset({facts.member_name})
-            database.synchronous_standbys = lambda: names if fault != "sql" else _raise(sql.SqlError("refused"))
-            return database
-
-    draining.drain(Faulty(paths.Paths(pathlib.Path("/nowhere"))), facts)
+@pytest.mark.parametrize("fault", ["patroni", "sql", "slow"])
+def test_it_is_only_a_hint(clock: types.SimpleNamespace, fault: str) -> None:
+    given = known.settled(1, primary=0)
+    draining.drain(Watched(given, [Look(True, True)], fault), given)
     assert clock.now <= draining.PATIENCE_SECONDS + 1
+
+
+OUT = Look(renounced=True, waits=False)
+
+
+@pytest.mark.parametrize(
+    ("synchronous", "looks", "polls"),
+    [
+        (True, [OUT], 0),
+        (True, [Look(False, True), Look(True, True), OUT], 2),
+        # After it has come back it is none yet, and may become one until the primary knows of the tag.
+        (False, [Look(False, False), Look(False, True), Look(True, True), OUT], 5),
+        (False, [Look(False, False), OUT], 3),
+        # A loop that had begun before.
+        (False, [OUT, Look(True, True), OUT], 4),
+    ],
+)
+def test_it_waits_until_the_primary_knows_and_waits_no_more(
+    clock: types.SimpleNamespace, synchronous: bool, looks: list[Look], polls: int
+) -> None:
+    given = known.settled(1, primary=0, cluster=known.view(3, synchronous={1, 2} if synchronous else {2}))
+    draining.drain(Watched(given, looks), given)
+    assert clock.now == polls * draining.POLL_SECONDS
 
 
 def _raise(error: Exception) -> typing.Any:
