@@ -16,6 +16,8 @@ from rehearsal import deployment
 
 FAULT_SECONDS = 60.0
 """How long a charm may take to notice that its hook tools fail."""
+STARTS_SECONDS = 0.5
+"""How long a hook's process may take to be there, once the agent has said that it executes it."""
 
 _ON_MACHINE = """
 import sys
@@ -29,8 +31,9 @@ class Kill(strike.Strike):
     fails = True
 
     def strike(self, unit: str) -> None:
-        if not self.call("fault_kill_hook", model=self.model, unit=unit):
-            raise strike.NotStruckError(f"no hook ran on {unit} any more")
+        strike.await_(
+            lambda: self.call("fault_kill_hook", model=self.model, unit=unit), f"a hook runs on {unit}", STARTS_SECONDS
+        )
 
 
 class Exception_(strike.Strike):
@@ -43,8 +46,7 @@ class Exception_(strike.Strike):
         tools = machine.root / f"var/lib/juju/tools/unit-{unit.replace('/', '-')}"
         aside = tools.with_name(f"{tools.name}.aside")
         # A hook that is on its way out already would not notice.
-        if not _charm_runs(machine):
-            raise strike.NotStruckError(f"no hook ran on {unit} any more")
+        strike.await_(lambda: _charm_runs(machine), f"a hook runs on {unit}", STARTS_SECONDS)
         tools.rename(aside)
         try:
             _kill(pid for pid, command in machine.charm_processes().items() if command.startswith("snap "))
