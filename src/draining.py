@@ -52,7 +52,10 @@ def _renounce(workload: machine.Workload, known: facts.Facts) -> None:
 
 
 def _await_out(primary: patroni.Client, database: sql.Sql, member: cluster.Member) -> bool:
-    """Wait until it is certain that the primary waits for this member no more; whether it is. Raises SqlError."""
+    """Wait until it is certain that the primary waits for this member no more; whether it is.
+
+    Raises PatroniError or SqlError where the primary does not answer.
+    """
     wanted = 1 if member.is_synchronous else UNDISTURBED_LOOKS
     deadline, looks = time.monotonic() + PATIENCE_SECONDS, 0
     while looks < wanted and time.monotonic() <= deadline:
@@ -63,7 +66,9 @@ def _await_out(primary: patroni.Client, database: sql.Sql, member: cluster.Membe
 
 
 def _is_out(primary: patroni.Client, database: sql.Sql, name: str) -> bool:
-    """Whether the primary knows that this member renounces, and waits for it no more. Raises SqlError."""
+    """Whether the primary knows that this member renounces, and waits for it no more; raises as `_await_out` does."""
     view = primary.cluster()
-    member = view.member(name) if view is not None else None
+    if view is None:
+        raise patroni.PatroniError("the primary's Patroni does not answer")
+    member = view.member(name)
     return member is not None and member.renounces_synchronous and name not in database.synchronous_standbys()

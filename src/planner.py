@@ -39,14 +39,13 @@ def plan(known: facts.Facts) -> tuple[AnyStep, ...]:
     """The steps that are due and allowed now, in order."""
     if known.leaving:
         return (Step.LEAVE,) if _has_to_leave(known.machine) else ()
-    steps = tuple(_restart(known) if known.refused is not None else _plan(known))
     # Snaps stay held also where the charm may do nothing else, or where it is refused.
-    standing = (*_hold(known), *snap_planner.gate(known))
-    return (*steps, *(step for step in standing if step not in steps))
+    steps = (*_hold(known), *(_restart(known) if known.refused is not None else _plan(known)))
+    return steps if Step.GATE_SNAPS in steps else (*steps, *snap_planner.gate(known))
 
 
 def _hold(known: facts.Facts) -> collections.abc.Iterator[Step]:
-    """The workload's snap is held for ever: only the charm's refresh moves it."""
+    """The workload's snap is held for ever, once it is installed: only the charm's refresh moves it."""
     snap = known.machine.snap
     if snap is not None and snap.revision is not None and not snap.held:
         yield Step.HOLD_SNAP
@@ -144,7 +143,6 @@ def _install(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
         return
     if snap.revision is None:
         yield Step.INSTALL_SNAP
-    if not snap.held:
         yield Step.HOLD_SNAP
     yield Step.PREPARE_DIRECTORIES
     yield Step.PREPARE_SERVICE

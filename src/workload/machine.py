@@ -93,10 +93,11 @@ class Workload:
         machine's file system table, as something that the machine boots without (Juju: storage/provider/managedfs.go,
         mountFilesystem); what is not listed, such as an LXD volume, is there before the machine boots.
         """
+        listed = files.mount_points(self.paths.file_system_table)
         return tuple(
             name
             for name, location in self.paths.locations().items()
-            if str(location) in files.mount_points(self.paths.file_system_table) and not os.path.ismount(location)
+            if str(location) in listed and not os.path.ismount(location)
         )
 
     def free_bytes(self, storage: str) -> int | None:
