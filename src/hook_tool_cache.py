@@ -75,6 +75,7 @@ class HookTools:
             "config-get": self._config_get,
             "storage-list": self._storage_list,
             "network-get": self._network_get,
+            "goal-state": self._goal_state,
         }
 
     def run(
@@ -96,13 +97,16 @@ class HookTools:
         return self._answer(prefetch.question(tool, *arguments))
 
     def _answer(self, command: prefetch.Command) -> prefetch.Answer:
-        if self._asked is not None:
-            self._answers |= self._asked.wait()
-            self._asked = None
+        self._take()
         if command not in self._answers:
             done = self._run(command, capture_output=True, check=True, encoding="utf-8")
             self._answers[command] = json.loads(done.stdout)
         return self._answers[command]
+
+    def _take(self) -> None:
+        if self._asked is not None:
+            self._answers |= self._asked.wait()
+            self._asked = None
 
     def _is_leader(self) -> prefetch.Answer:
         if time.monotonic() - self._leader_asked > LEADER_SECONDS:
@@ -134,6 +138,14 @@ class HookTools:
             # A relation, or a part of the answer, is asked for.
             raise _CannotTellError
         return self._ask("network-get", call.names[0])
+
+    def _goal_state(self, call: _Call) -> prefetch.Answer:
+        # The operator may change the plan while the hook runs: what was asked ahead counts once.
+        self._take()
+        try:
+            return self._answers.pop(prefetch.question("goal-state", *call.names))
+        except KeyError:
+            raise _CannotTellError from None
 
     def _relation_set(
         self, command: collections.abc.Sequence[str], **options: typing.Any

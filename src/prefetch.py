@@ -50,13 +50,17 @@ class Prefetch:
         return self._answers
 
     def _ask_for_unit(self) -> None:
-        for command in ("is-leader",), ("config-get",), ("storage-list",), ("network-get", "database-peers"):
+        # The leader looks after the members, and so needs Juju's plan.
+        plan = [("goal-state",)] if self._ask(question("is-leader")) else []
+        for command in ("config-get",), ("storage-list",), ("network-get", "database-peers"), *plan:
             self._ask(question(*command))
 
     def _ask_for_endpoint(self, endpoint: str) -> None:
         application = self._unit.rpartition("/")[0]
         for identifier in self._ask(question("relation-ids", endpoint)) or ():
             relation = int(identifier.rpartition(":")[2])
+            # Among peers the other application is one's own.
+            self._answers[question("relation-list", "-r", str(relation), "--app")] = application
             others = self._ask(question("relation-list", "-r", str(relation))) or ()
             self._ask(databag(relation, application, is_application=True))
             for unit in (self._unit, *others):

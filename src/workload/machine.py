@@ -7,7 +7,6 @@ import functools
 import json
 import logging
 import os
-import platform
 import socket
 import time
 import typing
@@ -59,7 +58,7 @@ class Workload:
     @property
     def architecture(self) -> str:
         """The processor's, by the kernel's name, such as x86_64."""
-        return platform.machine()
+        return os.uname().machine
 
     @property
     def memory_bytes(self) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import subprocess
+import threading
 import typing
 
 from charms.operator_libs_linux.v2 import snap as snap_library
@@ -33,25 +34,64 @@ class NoUpdateError(SnapOperationError):
     """There is no update of a snap that was to refresh."""
 
 
-@functools.cache
-def _installed() -> list[dict[str, typing.Any]]:
+def _ask() -> list[dict[str, typing.Any]]:
     try:
         return snap_library.SnapClient().get_installed_snaps()
     except (snap_library.SnapAPIError, OSError) as error:
         raise SnapdUnreachableError(f"snapd does not answer: {_message(error)}") from error
 
 
+class _Asked(threading.Thread):
+    """Asks snapd beside everything else, once."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._answer: list[dict[str, typing.Any]] | SnapdUnreachableError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._answer = _ask()
+        except SnapdUnreachableError as error:
+            self._answer = error
+
+    def wait(self) -> list[dict[str, typing.Any]]:
+        """The answer. Raises SnapdUnreachableError."""
+        self.join()
+        if isinstance(self._answer, SnapdUnreachableError):
+            raise self._answer
+        return _ask() if self._answer is None else self._answer
+
+
+_asked: _Asked | None = None
+
+
+def ask_ahead() -> None:
+    """Ask snapd for the installed snaps while the charm goes on; who asks first takes the answer. Once a process."""
+    global _asked
+    _asked = _Asked()
+
+
+@functools.cache
+def _installed() -> list[dict[str, typing.Any]]:
+    global _asked
+    asked, _asked = _asked, None
+    return _ask() if asked is None else asked.wait()
+
+
 def installed(name: str) -> dict[str, typing.Any] | None:
     """What snapd tells of an installed snap (its GET /v2/snaps); None where it is not installed.
 
-    snapd takes long over its answer, since it asks systemd of each service: so it is asked once a hook, and again after
-    each change through this module. Raises SnapdUnreachableError.
+    snapd takes long over its answer, since it asks systemd of each service: so it is asked once a hook, beside the
+    imports, and again after each change through this module. Raises SnapdUnreachableError.
     """
     return next((each for each in _installed() if each["name"] == name), None)
 
 
 def forget() -> None:
     """Ask snapd anew from here on."""
+    global _asked
+    _asked = None
     _installed.cache_clear()
 
 

@@ -1,7 +1,7 @@
 """Runs on a machine: keeps every command line and environment that any process there has, and prints them in the end.
 
-Reads the number of seconds from its arguments. It uses the standard library only, and finds its source on its standard
-input.
+Reads from its arguments for how many seconds, and the path of a file that ends it earlier once it exists. It uses the
+standard library only, and finds its source on its standard input.
 """
 
 import pathlib
@@ -10,7 +10,8 @@ import time
 
 seen: set[bytes] = set()
 end = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < end:
+ended = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+while time.monotonic() < end and not (ended and ended.exists()):
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
             try:

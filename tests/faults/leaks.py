@@ -25,6 +25,7 @@ ALLOWED = ("etc/patroni/patroni.yaml", "etc/patroni/pgpass")
 """Patroni's own files, in each revision of the snap's data: its user's alone."""
 MODE = "_daemon_ 600"
 _SAMPLE = pathlib.Path(load.TREE / "tests/cluster/sample.py").read_text()
+_ENDED = "/run/canary-ended"
 _LOGS = """journalctl --all --no-pager
     for each in $(snap changes | awk 'NR > 1 {print $1}'); do snap tasks $each; done"""
 _ON_MACHINE = """
@@ -89,12 +90,12 @@ class Watch:
         self._samples: dict[str, concurrent.futures.Future[str]] = {}
 
     def start(self) -> None:
-        """Begin. Each machine's sampler ends when its file is removed, or with its time."""
+        """Begin. Each machine's sampler ends where `seen` is called, or with its time."""
         for unit, machine in self._machines.items():
             self._samples[unit] = self._executor.submit(self._sample, machine)
 
     def _sample(self, machine: str) -> str:
-        command = [sys.executable, "-m", "lab", "exec", machine, "--", "python3", "-", str(self._seconds)]
+        command = [sys.executable, "-m", "lab", "exec", machine, "--", "python3", "-", str(self._seconds), _ENDED]
         completed = subprocess.run(
             command,
             cwd=load.TREE,
@@ -108,9 +109,13 @@ class Watch:
         return completed.stdout
 
     def seen(self) -> dict[str, str]:
-        """Return what was seen on each unit's machine, when the time is over."""
+        """Return what was seen on each unit's machine, now that enough was done there."""
+        for machine in self._machines.values():
+            self._lab.shell(machine, f"touch {_ENDED}")
         texts = {unit: sample.result() for unit, sample in self._samples.items()}
         self._executor.shutdown()
+        for machine in self._machines.values():
+            self._lab.shell(machine, f"rm {_ENDED}")
         return texts
 
 

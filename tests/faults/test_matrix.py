@@ -13,7 +13,7 @@ def test_cells(itinerary, stage):
     try:
         outcomes = stage.scene().play(itinerary)
     except BaseException as error:
-        problem = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        problem = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         for cell in itinerary.cells:
             _keep(cell, life.Outcome(problems=[problem]))
         stage.discard()

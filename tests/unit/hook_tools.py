@@ -39,7 +39,7 @@ class Tools:
     def __init__(self, here: pathlib.Path):
         self.here = here
         self.answer(**{})
-        for name in (*ANSWERS, "relation-set", "status-set", "network-get"):
+        for name in (*ANSWERS, "relation-set", "status-set", "network-get", "goal-state"):
             program = here / name
             program.write_text(TOOL.format(python=sys.executable, here=str(here)))
             program.chmod(0o755)

@@ -133,6 +133,36 @@ def test_snapd_is_asked_once_until_something_changes(snapd: Snapd) -> None:
     assert snap.Snap().state().revision == "416"
 
 
+def test_what_snapd_was_asked_ahead_counts_until_something_changes(snapd: Snapd) -> None:
+    snapd.write(revision="366")
+    snap.ask_ahead()
+    assert snap.Snap().state().revision == "366"
+    assert snapd.asked == ["/v2/snaps"]
+    snap.ask_ahead()
+    snap.Snap().refresh("416")
+    assert snap.Snap().state().revision == "416"
+
+
+def test_a_silent_snapd_is_told_by_who_takes_the_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    asked: list[str] = []
+
+    class Client:
+        def get_installed_snaps(self) -> None:
+            asked.append("asked")
+            raise library.SnapAPIError({}, 500, "Internal Server Error", "snapd is starting")
+
+    monkeypatch.setattr(snap_library, "SnapClient", Client)
+    snap.forget()
+    snap.ask_ahead()
+    for _ in range(2):
+        with pytest.raises(snap.SnapdUnreachableError, match="snapd does not answer: snapd is starting"):
+            snap.Snap().state()
+    # The failure counted once, as a failure of the question itself does.
+    assert asked == ["asked"] * 2
+
+
 def test_installed_and_held_for_ever_at_a_revision(snapd: Snapd) -> None:
     found = snap.Snap()
     found.install("416")

@@ -21,6 +21,7 @@ SOURCE = pathlib.Path(prefetch.__file__).parent
 UNIT = "postgresql-machine/0"
 AHEAD = [
     "config-get --format=json",
+    "goal-state --format=json",
     "is-leader --format=json",
     "network-get --format=json database-peers",
     *(
@@ -38,6 +39,7 @@ AHEAD = [
     "relation-list --format=json -r 2",
     "storage-list --format=json",
 ]
+GOAL = {"units": {UNIT: {"status": "active", "since": "2026-11-23 07:00:00Z"}}, "relations": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,7 @@ def begin(tools: Tools) -> None:
     tools.answer(
         relation_ids={"refresh-v-three": ["refresh-v-three:1"], "database-peers": ["database-peers:2"]},
         network_get={"bind-addresses": [], "ingress-addresses": ["10.0.0.10"]},
+        goal_state=GOAL,
     )
     prefetch.begin()
     hook_tool_cache.install()
@@ -69,6 +72,7 @@ def test_all_is_asked_once_and_at_hand(tools: Tools) -> None:
     assert hookcmds.config_get("profile") == "testing"
     assert hookcmds.storage_list("data") == ["data/0", "data/2"]
     assert hookcmds.network_get("database-peers").ingress_addresses == ["10.0.0.10"]
+    assert [*hookcmds.goal_state().units] == [UNIT]
     assert sorted(tools.calls) == AHEAD
 
 
@@ -110,6 +114,30 @@ def test_a_hook_that_writes_reads_what_it_has_written(tools: Tools) -> None:
     assert bag["a"] == "changed"
 
 
+def test_the_other_application_among_peers_is_known(tools: Tools) -> None:
+    begin(tools)
+    command = ["relation-list", "--format=json", "-r", "1", "--app"]
+    told = charm_library.subprocess.run(command, check=True, capture_output=True)
+    assert told.stdout == '"postgresql-machine"'
+    assert " ".join(command) not in tools.calls
+
+
+def test_the_plan_that_was_asked_ahead_counts_once(tools: Tools) -> None:
+    begin(tools)
+    assert [*hookcmds.goal_state().units] == [UNIT]
+    tools.answer(goal_state={**GOAL, "units": {}})
+    assert hookcmds.goal_state().units == {}
+
+
+def test_only_the_leader_needs_the_plan(tools: Tools) -> None:
+    tools.answer(is_leader=False, relation_ids=[], goal_state=GOAL)
+    prefetch.begin()
+    hook_tool_cache.install()
+    assert not hookcmds.is_leader()
+    assert "goal-state --format=json" not in tools.calls
+    assert [*hookcmds.goal_state().units] == [UNIT]
+
+
 def test_a_part_of_the_network_is_left_to_juju(tools: Tools) -> None:
     begin(tools)
     command = ["network-get", "--format=json", "--ingress-address", "database-peers"]
@@ -128,3 +156,21 @@ def test_the_charm_asks_ahead(tools: Tools) -> None:
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert {call.split()[0] for call in tools.calls} >= {"is-leader", "config-get", "storage-list", "relation-ids"}
+
+
+def test_a_hook_runs_with_the_collector_and_the_imports_without(tools: Tools) -> None:
+    program = f"""
+import gc, runpy, ops
+ops.main = lambda _: print(gc.isenabled(), gc.get_freeze_count() > 0, gc.get_stats()[2]["collections"] == before)
+gc.collect()
+before = gc.get_stats()[2]["collections"]
+runpy.run_path({str(SOURCE / "charm.py")!r}, run_name="__main__")
+"""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "JUJU_UNIT_NAME": UNIT,
+        "PYTHONPATH": f"{SOURCE}:{SOURCE.parent / 'lib'}",
+    }
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True True True\n"
