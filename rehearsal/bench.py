@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import itertools
 import json
 import os
@@ -19,9 +18,10 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jubilant
+import rich.console
 
 from rehearsal import (
     charms,
@@ -53,23 +53,24 @@ class Bench:
         self._application = operator.application
         self._client = client
         self._shown = shown
-        self._units = list(operator.hosts)
-        self._groups = {unit: self._application.agent_group(unit) for unit in self._units}
+        self.units = list(operator.hosts)
+        self._groups = {unit: self._application.agent_group(unit) for unit in self.units}
         self.windows: list[tuple[float, float]] = []
         """The times of the refreshes, on the monotonic clock."""
-        self.figures = figures.Figures(len(self._units), [], [], [], [])
+        self.figures = figures.Figures(len(self.units), [], [], [], [])
 
     def floor(self, target: str) -> None:
         """Change the primary without a refresh: by a stop of its service, then by a switchover to `target`.
 
         Raises:
             TimeoutError: The cluster does not come back.
+            RuntimeError: There is no primary, although all was well.
         """
-        if len(self._units) == 1:
+        if len(self.units) == 1:
             return
         self.figures.stops.append(self._change("stop the primary", self._stop))
         if self._primary() == target:
-            other = next(unit for unit in self._units if unit != target)
+            other = next(unit for unit in self.units if unit != target)
             self._switch_over(other)
         self._switch_over(target)
 
@@ -87,15 +88,13 @@ class Bench:
             self._application.service(primary, "start")
 
     def _change(self, name: str, move: Callable[[str], None]) -> figures.Floor:
-        old = self._primary()
-        assert old, "all was well, and there is no primary"
+        old = self._primary_of_calm()
         self._shown.begin(f"{name}, from {old}")
         begun = time.monotonic()
         move(old)
         self._await(lambda: self._primary() not in (None, old))
         self.calm()
-        new = self._primary()
-        assert new
+        new = self._primary_of_calm()
         gap = self._client.history.longest_gap(begun, time.monotonic()) or 0.0
         self._shown.say(f"{gap:.2f} s without a write, {old} to {new}")
         self._shown.end()
@@ -106,10 +105,10 @@ class Bench:
 
         Raises:
             TimeoutError: It is not done in time.
+            RuntimeError: There is no primary, although all was well.
             deployment.UnitError: A unit is in error.
         """
-        primary = self._primary()
-        assert primary, "all was well, and there is no primary"
+        primary = self._primary_of_calm()
         processor = self._processor_seconds()
         self._shown.begin(f"refresh to {charm.version.charm}, revision {charm.version.revision}, from {primary}")
         begun, began = time.monotonic(), time.time()
@@ -134,7 +133,7 @@ class Bench:
                 noticed=figures.noticed(recorded, begun, ended),
                 read_gaps=self._per_endpoint(lambda endpoint: endpoint.longest_gap(begun, ended) or 0.0),
                 switchovers=recorded.switchovers(begun, ended),
-                expected_switchovers=expected_switchovers(primary, self._units),
+                expected_switchovers=expected_switchovers(primary, self.units),
                 hook_processor_seconds=processor,
                 hook_tools=sum(run.tools for run in ran),
                 hooks=len(ran),
@@ -147,6 +146,12 @@ class Bench:
 
     def _processor_seconds(self) -> float:
         return sum(self._application.processor_seconds(unit, group) for unit, group in self._groups.items())
+
+    def _primary_of_calm(self) -> str:
+        primary = self._primary()
+        if primary is None:
+            raise RuntimeError("all was well, and there is no primary")
+        return primary
 
     def _primary(self) -> str | None:
         """Return the only unit that takes writes now."""
@@ -183,7 +188,7 @@ class Bench:
         units = status.apps[application].units.values()
         standbys = sum(unit.workload_status.message.startswith("Synchronous standby") for unit in units)
         states = [endpoint.state for endpoint in self._client.history.endpoints.values()]
-        return history.State.DOWN not in states and standbys == len(self._units) - 1
+        return history.State.DOWN not in states and standbys == len(self.units) - 1
 
     def _await(self, ready: Callable[[], bool]) -> None:
         limit = time.monotonic() + self._operator.patience
@@ -247,22 +252,54 @@ def run(shown: progress.Progress, options: argparse.Namespace) -> figures.Figure
         stack.callback(client.stop)
         operator.attach(client)
         bench = Bench(operator, client, shown)
+        bench.figures.environment = environment.describe(cli.TREE)
+        following = itertools.islice(coming, options.count)
+        variants = (operate.Charm(charms.variant(packed, version, directory), version) for version in following)
         try:
-            bench.calm()
-            for number, version in zip(range(options.count), coming, strict=False):
-                bench.floor(list(operator.hosts)[number % options.units])
-                bench.refresh(operate.Charm(charms.variant(packed, version, directory), version))
-        except rehearse.FAILURES as error:
+            measure(bench, variants, options.report)
+        except (*rehearse.FAILURES, OSError) as error:
             bench.figures.problems.append(rehearse.text(error))
             cli.diagnose(juju, options.report)
-        client.stop()
         conclude(bench, client)
-        (options.report / "debug.json").write_text(json.dumps(application.log(), indent=0))
+        _keep_log(application, bench.figures, options.report)
+        save(bench.figures, options.report)
     return bench.figures
 
 
+def _keep_log(application: deployment.Deployment, found: figures.Figures, directory: pathlib.Path) -> None:
+    try:
+        (directory / "debug.json").write_text(json.dumps(application.log(), indent=0))
+    except (*rehearse.FAILURES, OSError) as error:
+        found.problems.append(f"Juju's log: {rehearse.text(error)}")
+
+
+def save(found: figures.Figures, directory: pathlib.Path) -> None:
+    """Write bench.json: whole, or as it was."""
+    file = directory / "bench.json"
+    aside = file.with_suffix(".new")
+    aside.write_text(json.dumps(figures.document(found), indent=2) + "\n")
+    aside.replace(file)
+
+
+def measure(bench: Bench, coming: Iterable[operate.Charm], directory: pathlib.Path) -> None:
+    """Refresh to one after the other, from each unit in turn; what was found so far is on disk after each."""
+    bench.calm()
+    for charm, primary in zip(coming, itertools.cycle(bench.units), strict=False):
+        bench.floor(primary)
+        bench.refresh(charm)
+        save(bench.figures, directory)
+
+
 def conclude(bench: Bench, client: load.Load) -> None:
-    """Read everything back, and count what each refresh has lost."""
+    """Read everything back, and count what each refresh has lost. Where that fails, it is among the problems."""
+    try:
+        client.stop()
+        _count_lost(bench, client)
+    except (*rehearse.FAILURES, OSError, ValueError) as error:
+        bench.figures.problems.append(f"read back: {rehearse.text(error)}")
+
+
+def _count_lost(bench: Bench, client: load.Load) -> None:
     copies = client.read_back()
     result = report.conclude([], client.history, copies)
     bench.figures.problems += result.problems
@@ -272,7 +309,7 @@ def conclude(bench: Bench, client: load.Load) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0 only if nothing failed and no acknowledged write was lost."""
+    """Run the command; return 0 only if nothing failed, and all aims are met."""
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.setdefault("LAB_NAME", "rehearsal")
@@ -285,13 +322,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (*rehearse.FAILURES, OSError) as error:
             shown.say(rehearse.text(error))
             return 1
-    found.environment = environment.describe(cli.TREE)
-    (options.report / "bench.json").write_text(json.dumps(dataclasses.asdict(found), indent=2) + "\n")
+    return tell(found, console)
+
+
+def tell(found: figures.Figures, console: rich.console.Console) -> int:
+    """Print everything; return the exit status."""
     console.print(figures.table(found))
     console.print(figures.totals(found))
-    for problem in found.problems:
+    problems = [*found.problems, *figures.unmet(found)]
+    for problem in problems:
         console.print(f"- {problem}", markup=False)
-    return 1 if found.problems else 0
+    return 1 if problems else 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 
 import rich.box
@@ -19,7 +20,8 @@ WORST_RATIO = 2.0
 SECONDS = 45.0
 """Seconds in which three units are to be refreshed."""
 
-HEADINGS = ("From", "Seconds", "Units down", "Write gaps", "Read gap", "Switched", "Lost", "Hooks", "Tools", "CPU")
+MEDIAN_RATIO = "median gap, times the bare switchover's"
+LONGEST_RATIO = "longest gap, times the bare switchover's"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Refresh:
     hook_processor_seconds: float
     hook_tools: int
     hooks: int
-    lost: int = 0
-    """Acknowledged writes that a server lacks in the end."""
+    lost: int | None = None
+    """Acknowledged writes that a server lacks in the end; None until everything has been read back."""
 
 
 @dataclasses.dataclass
@@ -72,6 +74,53 @@ class Figures:
     """The primary's service stopped without a hand-over."""
     problems: list[str]
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """What several values come to."""
+
+    median: float
+    p99: float
+    maximum: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Total:
+    """One line of what a bench comes to."""
+
+    what: str
+    value: Spread | float | None
+    """None: it is not known."""
+    unit: str = ""
+    limit: float | None = None
+    """The aim: the value, or the greatest of several, is at most so much."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the aim is met; what is not known meets none. None: there is no aim."""
+        if self.limit is None:
+            return None
+        most = self.value.maximum if isinstance(self.value, Spread) else self.value
+        return most is not None and most <= self.limit
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        match self.value:
+            case None:
+                return "-"
+            case Spread(median, p99, maximum):
+                return ", ".join(
+                    f"{name} {_number(value)}{self.unit}"
+                    for name, value in (("p50", median), ("p99", p99), ("max", maximum))
+                )
+            case value:
+                return f"{_number(value)}{self.unit}"
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
@@ -99,43 +148,74 @@ def noticed(recorded: history.History, start: float, end: float) -> float | None
     return later[0][1] - promoted if later else None
 
 
-def summary(figures: Figures) -> list[tuple[str, str, bool | None]]:
-    """Return what the bench comes to: what, its value, and whether that meets its aim (None: there is none)."""
-    gaps, bare = [one.gap for one in figures.refreshes], [one.gap for one in figures.switchovers]
-    if not gaps or not bare:
+def spread(values: Sequence[float]) -> Spread | None:
+    """Return what some values come to; None if there are none."""
+    middle, most, longest = (percentile(values, share) for share in (0.5, 0.99, 1.0))
+    return None if middle is None or most is None or longest is None else Spread(middle, most, longest)
+
+
+def summary(figures: Figures) -> list[Total]:
+    """Return what the bench comes to, and which aims there are; nothing before the first refresh."""
+    refreshes = figures.refreshes
+    if not refreshes:
         return []
-    middle, worst = statistics.median(gaps) / statistics.median(bare), max(gaps) / max(bare)
-    seconds = [one.seconds for one in figures.refreshes]
-    lost = sum(one.lost for one in figures.refreshes)
-    unexpected = sum(one.switchovers != one.expected_switchovers for one in figures.refreshes)
-    reads = [gap for one in figures.refreshes for gap in one.read_gaps.values()]
-    rows: list[tuple[str, str, bool | None]] = [
-        ("write gap of a refresh", _spread(gaps), None),
-        ("write gap of a bare switchover", _spread(bare), None),
-        ("write gap of stopping the primary", _spread([one.gap for one in figures.stops]), None),
-        ("median gap, times the bare switchover's", f"{middle:.2f} of at most {GAP_RATIO}", middle <= GAP_RATIO),
-        ("longest gap, times the bare switchover's", f"{worst:.2f} of at most {WORST_RATIO}", worst <= WORST_RATIO),
-        ("the writer's own share in it, at most", _spread(_known(one.noticed for one in figures.refreshes)), None),
-        ("read gap of a unit", _spread(reads), None),
-        ("seconds of a refresh", _spread(seconds), max(seconds) <= SECONDS if figures.units == 3 else None),
-        ("acknowledged writes lost", str(lost), not lost),
-        ("refreshes with other switchovers than expected", str(unexpected), not unexpected),
-        ("hooks' processor seconds", _spread([one.hook_processor_seconds for one in figures.refreshes]), None),
-        ("calls of hook tools", _spread([one.hook_tools for one in figures.refreshes], "", 0), None),
-    ]  # fmt: skip
-    return rows
+    losses = [one.lost for one in refreshes]
+    lost = None if None in losses else sum(_known(losses))
+    unexpected = sum(one.switchovers != one.expected_switchovers for one in refreshes)
+    return [
+        *_gaps(figures),
+        *(Total(f"read gap of {unit}", spread(gaps), " s") for unit, gaps in _read_gaps(refreshes).items()),
+        Total("seconds of a refresh", spread([one.seconds for one in refreshes]), " s", _seconds(figures)),
+        Total("acknowledged writes lost", lost, limit=0),
+        Total("refreshes with other switchovers than expected", unexpected, limit=0),
+        Total("hooks' processor seconds", spread([one.hook_processor_seconds for one in refreshes]), " s"),
+        Total("hooks", spread([one.hooks for one in refreshes])),
+        Total("calls of hook tools", spread([one.hook_tools for one in refreshes])),
+    ]
+
+
+def unmet(figures: Figures) -> list[str]:
+    """Return the aims that are not met, and whether anything was measured at all."""
+    if not figures.refreshes:
+        return ["no refresh was measured"]
+    missed = [total for total in summary(figures) if total.met is False]
+    return [f"{total.what}: {total.text}, at most {total.limit:g} aimed at" for total in missed]
+
+
+def document(figures: Figures) -> dict[str, typing.Any]:
+    """Return all of it for programs: what was measured, and what it comes to."""
+    totals = [{**dataclasses.asdict(total), "met": total.met} for total in summary(figures)]
+    return {**dataclasses.asdict(figures), "totals": totals}
+
+
+def _gaps(figures: Figures) -> list[Total]:
+    gaps, bare = ([one.gap for one in found] for found in (figures.refreshes, figures.switchovers))
+    own = spread(_known(one.noticed for one in figures.refreshes))
+    found = [Total("write gap of a refresh", spread(gaps), " s")]
+    if bare:
+        found += [
+            Total("write gap of a bare switchover", spread(bare), " s"),
+            Total("write gap of stopping the primary", spread([one.gap for one in figures.stops]), " s"),
+            Total(MEDIAN_RATIO, statistics.median(gaps) / statistics.median(bare), limit=GAP_RATIO),
+            Total(LONGEST_RATIO, max(gaps) / max(bare), limit=WORST_RATIO),
+        ]
+    return [*found, Total("the writer's own share in it, at most", own, " s")]
+
+
+def _read_gaps(refreshes: Sequence[Refresh]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for one in refreshes:
+        for unit, gap in one.read_gaps.items():
+            found.setdefault(unit, []).append(gap)
+    return found
+
+
+def _seconds(figures: Figures) -> float | None:
+    return SECONDS if figures.units == 3 else None
 
 
 def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
-
-
-def _spread(values: Sequence[float], unit: str = " s", decimals: int = 2) -> str:
-    if not values:
-        return "-"
-    shares = (percentile(values, share) for share in (0.5, 0.99, 1.0))
-    middle, most, longest = (f"{value:.{decimals}f}" for value in shares if value is not None)
-    return f"p50 {middle}{unit}, p99 {most}{unit}, max {longest}{unit}"
 
 
 def table(figures: Figures) -> rich.table.Table:
@@ -147,7 +227,7 @@ def table(figures: Figures) -> rich.table.Table:
         "Seconds",
         "Per unit",
         "Write gaps",
-        "Read gap",
+        "Read gaps",
         "Switched",
         "Lost",
         "Hooks",
@@ -162,9 +242,9 @@ def table(figures: Figures) -> rich.table.Table:
             f"{one.seconds:.1f}",
             _list(one.unit_seconds.values()),
             _list(one.gaps, 2),
-            f"{max(one.read_gaps.values(), default=0.0):.2f}",
+            _list(one.read_gaps.values(), 2),
             f"{one.switchovers} of {one.expected_switchovers}",
-            str(one.lost),
+            "?" if one.lost is None else str(one.lost),
             str(one.hooks),
             str(one.hook_tools),
             f"{one.hook_processor_seconds:.1f}",
@@ -176,8 +256,9 @@ def totals(figures: Figures) -> rich.table.Table:
     """Return what it all comes to."""
     marks: Mapping[bool | None, str] = {True: "[green]met[/]", False: "[red]not met[/]", None: ""}
     shown = rich.table.Table(box=rich.box.SIMPLE, show_header=False)
-    for what, value, met in summary(figures):
-        shown.add_row(what, value, marks[met])
+    for total in summary(figures):
+        limit = "" if total.limit is None else f", at most {total.limit:g}"
+        shown.add_row(total.what, f"{total.text}{limit}", marks[total.met])
     return shown
 
 

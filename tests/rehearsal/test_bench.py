@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import pathlib
 import time
+from collections.abc import Iterator
 
 import pytest
 import rich.console
 import simulated_juju
 
-from rehearsal import bench, history, load, operate, progress, readback, records, report
+from rehearsal import bench, figures, history, load, operate, progress, readback, records, rehearse, report
 
 HOSTS = [f"10.0.0.{number}" for number in (1, 2, 3)]
 
@@ -49,6 +51,26 @@ class Stage:
     application: simulated_juju.Application
     client: Client
     bench: bench.Bench
+
+
+def figures_refresh() -> figures.Refresh:
+    return figures.Refresh(
+        version="16/1.1.0",
+        revision="416",
+        primary="a/0",
+        seconds=30.0,
+        unit_seconds={},
+        gaps=[],
+        gap=1.0,
+        noticed=None,
+        read_gaps={"a/0": 1.0},
+        switchovers=1,
+        expected_switchovers=1,
+        hook_processor_seconds=1.0,
+        hook_tools=1,
+        hooks=1,
+        lost=0,
+    )
 
 
 @pytest.fixture
@@ -127,6 +149,58 @@ def test_a_lost_write_is_counted_in_its_refresh(stage: Stage) -> None:
     bench.conclude(stage.bench, simulated_juju.as_load(stage.client))
     assert [refresh.lost for refresh in stage.bench.figures.refreshes] == [1, 0]
     assert any("lacks 1 acknowledged writes" in problem for problem in stage.bench.figures.problems)
+
+
+def test_without_a_primary_the_figures_so_far_are_kept(stage: Stage) -> None:
+    stage.bench.calm()
+    stage.bench._primary = lambda: None
+    for attempt in (lambda: stage.bench.refresh(simulated_juju.NEW), lambda: stage.bench.floor("database/2")):
+        with pytest.raises(RuntimeError, match="there is no primary") as caught:
+            attempt()
+        assert isinstance(caught.value, rehearse.FAILURES)
+
+
+def test_reading_back_that_fails_is_a_problem_and_keeps_the_figures(stage: Stage) -> None:
+    stage.bench.calm()
+    stage.bench.refresh(simulated_juju.NEW)
+
+    def fail() -> list[readback.Copy]:
+        raise RuntimeError("no server answers")
+
+    stage.client.read_back = fail
+    bench.conclude(stage.bench, simulated_juju.as_load(stage.client))
+    assert stage.bench.figures.problems == ["read back: no server answers"]
+    assert [refresh.lost for refresh in stage.bench.figures.refreshes] == [None]
+
+
+def test_what_was_found_so_far_is_on_disk(stage: Stage, tmp_path: pathlib.Path) -> None:
+    def coming() -> Iterator[operate.Charm]:
+        yield simulated_juju.NEW
+        yield simulated_juju.OLD
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        bench.measure(stage.bench, coming(), tmp_path)
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert [each["primary"] for each in written["refreshes"]] == ["database/0", "database/1"]
+    assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
+
+
+@pytest.mark.parametrize(
+    ("switchovers", "lost", "seconds", "status"), [(1, 0, 30, 0), (2, 0, 30, 1), (1, 1, 30, 1), (1, 0, 46, 1)]
+)
+def test_an_aim_that_is_not_met_fails_the_command(switchovers: int, lost: int, seconds: float, status: int) -> None:
+    one = dataclasses.replace(figures_refresh(), switchovers=switchovers, lost=lost, seconds=seconds)
+    found = figures.Figures(3, [one], [figures.Floor(1.0, "a/0", "a/1")], [], [])
+    out = io.StringIO()
+    assert bench.tell(found, rich.console.Console(file=out, width=120)) == status
+    assert ("aimed at" in out.getvalue()) == bool(status)
+
+
+def test_a_problem_fails_the_command() -> None:
+    floor = figures.Floor(1.0, "a/0", "a/1")
+    found = figures.Figures(3, [figures_refresh()], [floor], [], ["the log is gone"])
+    assert bench.tell(found, rich.console.Console(file=io.StringIO())) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 import rich.console
@@ -10,7 +11,7 @@ import rich.console
 from rehearsal import figures, history, records
 
 
-def refresh(gap: float, *, seconds: float = 30.0, **others: int) -> figures.Refresh:
+def refresh(gap: float, *, seconds: float = 30.0, lost: int | None = 0, switchovers: int = 1) -> figures.Refresh:
     return figures.Refresh(
         version="16/1.1.0",
         revision="416",
@@ -21,12 +22,12 @@ def refresh(gap: float, *, seconds: float = 30.0, **others: int) -> figures.Refr
         gap=gap,
         noticed=0.02,
         read_gaps={"a/0": 5.1, "a/1": 6.6},
-        switchovers=others.get("switchovers", 1),
+        switchovers=switchovers,
         expected_switchovers=1,
         hook_processor_seconds=12.0,
         hook_tools=400,
         hooks=20,
-        lost=others.get("lost", 0),
+        lost=lost,
     )
 
 
@@ -36,7 +37,7 @@ def found(*refreshes: figures.Refresh, bare: tuple[float, ...] = (2.0, 2.2, 2.1)
 
 
 def met(shown: figures.Figures) -> dict[str, bool | None]:
-    return {what: aim for what, _, aim in figures.summary(shown)}
+    return {total.what: total.met for total in figures.summary(shown)}
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0), (0.0, 1.0)])
@@ -48,6 +49,7 @@ def test_a_percentile_is_one_of_the_values(share: float, expected: float) -> Non
 def test_aims_that_are_met() -> None:
     aims = met(found(refresh(2.0), refresh(2.3), refresh(4.4)))
     assert [aim for aim in aims.values() if aim is not None] == [True] * 5
+    assert figures.unmet(found(refresh(2.0), refresh(2.3), refresh(4.4))) == []
 
 
 @pytest.mark.parametrize(
@@ -57,11 +59,14 @@ def test_aims_that_are_met() -> None:
         (refresh(4.5), "longest gap, times the bare switchover's"),
         (refresh(2.0, seconds=46.0), "seconds of a refresh"),
         (refresh(2.0, lost=1), "acknowledged writes lost"),
+        (refresh(2.0, lost=None), "acknowledged writes lost"),
         (refresh(2.0, switchovers=2), "refreshes with other switchovers than expected"),
     ],
 )
 def test_aims_that_are_not(missed: figures.Refresh, what: str) -> None:
     assert met(found(missed))[what] is False
+    [told] = [text for text in figures.unmet(found(missed)) if text.startswith(what)]
+    assert "at most" in told
 
 
 def test_the_seconds_are_an_aim_of_three_units() -> None:
@@ -70,9 +75,26 @@ def test_the_seconds_are_an_aim_of_three_units() -> None:
     assert met(shown)["seconds of a refresh"] is None
 
 
-def test_without_a_refresh_there_is_no_summary() -> None:
+def test_without_a_refresh_nothing_is_met() -> None:
     assert figures.summary(found()) == []
-    assert figures.summary(found(refresh(1.0), bare=())) == []
+    assert figures.unmet(found()) == ["no refresh was measured"]
+
+
+def test_a_unit_alone_has_no_floor_and_keeps_its_other_aims() -> None:
+    shown = found(refresh(1.0, lost=1), bare=())
+    assert figures.MEDIAN_RATIO not in met(shown)
+    assert [text.partition(":")[0] for text in figures.unmet(shown)] == ["acknowledged writes lost"]
+
+
+def test_the_document_has_what_the_figures_come_to() -> None:
+    written = json.loads(json.dumps(figures.document(found(refresh(2.0), refresh(2.2), refresh(4.4)))))
+    totals = {each["what"]: each for each in written["totals"]}
+    assert totals["write gap of a refresh"]["value"] == {"median": 2.2, "p99": 4.4, "maximum": 4.4}
+    assert totals["write gap of a bare switchover"]["value"] == {"median": 2.1, "p99": 2.2, "maximum": 2.2}
+    assert (totals[figures.MEDIAN_RATIO]["limit"], totals[figures.MEDIAN_RATIO]["met"]) == (1.1, True)
+    assert (totals["acknowledged writes lost"]["value"], totals["acknowledged writes lost"]["met"]) == (0, True)
+    assert totals["read gap of a/1"]["value"]["maximum"] == 6.6
+    assert len(written["refreshes"]) == 3
 
 
 def test_tables() -> None:
@@ -80,9 +102,11 @@ def test_tables() -> None:
     console.print(figures.table(found(refresh(2.0))))
     console.print(figures.totals(found(refresh(2.0))))
     lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
-    assert "16/1.1.0 (416) 1 30.0 5.0 6.5 2.00 6.60 1 of 1 0 20 400 12.0" in lines
+    assert "16/1.1.0 (416) 1 30.0 5.0 6.5 2.00 5.10 6.60 1 of 1 0 20 400 12.0" in lines
     assert "write gap of a refresh p50 2.00 s, p99 2.00 s, max 2.00 s" in lines
-    assert "median gap, times the bare switchover's 0.95 of at most 1.1 met" in lines
+    assert "median gap, times the bare switchover's 0.95, at most 1.1 met" in lines
+    assert "read gap of a/0 p50 5.10 s, p99 5.10 s, max 5.10 s" in lines
+    assert "read gap of a/1 p50 6.60 s, p99 6.60 s, max 6.60 s" in lines
     assert "calls of hook tools p50 400, p99 400, max 400" in lines
 
 
