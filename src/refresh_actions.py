@@ -15,17 +15,19 @@ import refresh
 import refresh_facts
 import refresh_gate
 import refresh_history
+import refresh_next
 import refresh_situation
+import refresh_standing
 import refresh_status
 import refresh_table
 import refusal
-from workload import machine
+from workload import cluster, machine
 
 
 def get_refresh_status(
     event: ops.ActionEvent,
     known: facts.Facts,
-    seen: refresh_status.Seen,
+    seen: refresh_standing.Seen,
 ) -> None:
     """Where the refresh stands, what is to do next, and what refreshes there were."""
     report = refresh_status.report(known, seen)
@@ -63,9 +65,18 @@ def resume_held(
         event.fail("Failed to refresh snap. Check the error message in `juju debug-log`, then retry this action")
 
 
-def tell_next(event: ops.ActionEvent, known: facts.Facts, seen: refresh_status.Seen) -> None:
+def answer_started(event: ops.ActionEvent, known: facts.Facts) -> None:
+    """force-refresh-start on the highest unit where the charm wants a confirmation before it (confirmation.py).
+
+    charm-refresh, which would never wait there, has started the refresh and says nothing.
+    """
+    command = f"juju run {known.unit_name} resume-refresh"
+    event.set_results({"result": f"Refresh started. Unit {known.number} waits for your confirmation: `{command}`"})
+
+
+def tell_next(event: ops.ActionEvent, known: facts.Facts, seen: refresh_standing.Seen) -> None:
     """What the operator does next, beside the answer of an action."""
-    event.log(refresh_status.following_step(known, seen))
+    event.log(refresh_next.step(known, seen))
 
 
 def was_refused(known: facts.Facts) -> bool:
@@ -78,10 +89,8 @@ def was_refused(known: facts.Facts) -> bool:
 
 def answer_waiting(event: ops.ActionEvent, known: facts.Facts, reason: str) -> None:
     """resume-refresh on a unit that must not be stopped now. reason: why (refresh_gate.py)."""
-    override = refresh_gate.override(known.unit_name)
-    event.fail(
-        f"{reason}. Refresh will not resume. When it is mended, run this action again; to go on anyway, {override}"
-    )
+    mended = f"{reason}. Refresh will not resume. When it is mended, run this action again"
+    event.fail("; ".join(text for text in (mended, refresh_next.anyway(known, known.number)) if text))
 
 
 def answer_refused(event: ops.ActionEvent, known: facts.Facts, told: peers.Peers, build: refresh_facts.Build) -> None:
@@ -104,11 +113,11 @@ def look(
     workload: machine.Workload,
     situation: refresh_situation.Situation,
     failed: frozenset[int],
-) -> refresh_status.Seen:
+) -> refresh_standing.Seen:
     """What get-refresh-status needs beside the facts; read-only. failed: units whose last hook failed."""
     refreshing = known.refresh is not None and known.refresh.in_progress
     primary = known.cluster.primary if known.cluster else None
-    seen = refresh_status.Seen(
+    seen = refresh_standing.Seen(
         build=situation.build,
         original=situation.original,
         units=situation.states,
@@ -118,7 +127,8 @@ def look(
         failed=failed,
         blockers=(),
         history=refresh_history.parse(situation.recorded_history),
-        promotions=workload.patroni(primary.address).history() if primary else (),
+        promotions=_promotions(workload, primary),
+        unaware=situation.unaware if refreshing else frozenset(),
     )
     if known.refused is None and refreshing and seen.started and seen.following is not None:
         against = refresh_gate.reason(workload, known, seen.following, rollback=seen.is_rollback)
@@ -126,3 +136,12 @@ def look(
     if known.refused is not None or (refreshing and (seen.started or not seen.compatible)):
         return seen
     return dataclasses.replace(seen, blockers=refresh.precheck(workload, known))
+
+
+def _promotions(workload: machine.Workload, primary: cluster.Member | None) -> tuple[cluster.Promotion, ...] | None:
+    """Each time that another member became the primary; None where that is not known."""
+    if primary is None:
+        return None
+    found = workload.patroni(primary.address).history()
+    # A primary that has no such history is the first one.
+    return found if found or primary.timeline in (None, 1) else None

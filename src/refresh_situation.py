@@ -66,6 +66,15 @@ class Situation:
         }
 
     @property
+    def unaware(self) -> frozenset[int]:
+        """Numbers of the units that have told that they run another charm than this one.
+
+        Juju may have given a unit this one without telling it, after a hook that failed; also this unit.
+        """
+        told = {**self.others, self.number: refresh_relation.own(self._model)}
+        return frozenset(number for number, state in told.items() if state.url not in (None, self._charm.url))
+
+    @property
     def refreshed(self) -> frozenset[int]:
         """Numbers of the other units whose snap is at the revision that this charm pins."""
         return frozenset(

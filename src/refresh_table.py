@@ -71,18 +71,24 @@ def _plan(plan: Report) -> str:
 
 def _history(report: Report) -> collections.abc.Iterator[Row]:
     for entry in report["history"]:
-        events = [
-            f"{each['time']} {each['event']}" + (f" on {each['unit']}" if each["unit"] else "")
-            for each in entry["write-affecting"]
-        ]
         yield (
             entry["started"],
             entry["ended"] or "",
             _charm(entry["from"]),
             _charm(entry["to"]),
             entry["outcome"] or "in progress",
-            "; ".join(events) or ("never" if entry["ended"] else "not so far"),
+            _write_affecting(entry),
         )
+
+
+def _write_affecting(entry: Report) -> str:
+    if entry["write-affecting"] is None:
+        return "unknown"
+    events = [
+        f"{each['time']} {each['event']}" + (f" on {each['unit']}" if each["unit"] else "")
+        for each in entry["write-affecting"]
+    ]
+    return "; ".join(events) or ("never" if entry["ended"] else "not so far")
 
 
 def _table(header: Row, rows: collections.abc.Iterable[Row]) -> str:

@@ -10,8 +10,10 @@ import pytest
 
 import facts
 import prechecks
+import problems
 import refresh_facts
 import refresh_history
+import refresh_standing
 import refresh_status
 import refresh_table
 from tests.fakes import known
@@ -21,6 +23,8 @@ OLD = refresh_facts.Build("16/1.0.0", "16.14", "366", "ch:amd64/postgresql-machi
 NEW = refresh_facts.Build("16/1.1.0", "16.15", "416", "ch:amd64/postgresql-machine-2")
 BACK = "to go back, `juju refresh postgresql-machine --revision 1`"
 ANYWAY = "to go on anyway, `juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`"
+AWAY = "Unit 2 is no member of the cluster. If it stays so, start its machine"
+REMOVE = "If it is lost for good, `juju remove-unit postgresql-machine/2 --force`"
 BUSY = prechecks.Reason("A backup is running", "wait for its end")
 
 
@@ -36,8 +40,8 @@ def units(refreshed: set[int], count: int = 3, **changes: typing.Any) -> dict[in
     }
 
 
-def seen(refreshed: set[int], **changes: typing.Any) -> refresh_status.Seen:
-    made = refresh_status.Seen(
+def seen(refreshed: set[int], **changes: typing.Any) -> refresh_standing.Seen:
+    made = refresh_standing.Seen(
         build=NEW,
         original=OLD,
         units=units(refreshed),
@@ -58,6 +62,17 @@ def refreshing(number: int = 0, count: int = 3, **changes: typing.Any) -> facts.
 
 
 IDLE = known.settled()
+PROGRESS = facts.RefreshFacts(in_progress=True, pinned_revision="416", next_unit_allowed=True)
+NO_1 = cluster.ClusterView(tuple(member for member in known.view(3).members if member.name != known.name(1)))
+
+
+def tell(number: int, pause: str) -> str:
+    """What tells a unit of its charm, and confirms nothing."""
+    unit, command = f"postgresql-machine/{number}", "juju config postgresql-machine pause-after-unit-refresh"
+    return (
+        f"Wait until Juju has told {unit} of its charm. If it stays so, `{command}=invalid` and, when {unit} says that"
+        f" it is not allowed, `{command}={pause}`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,19 +176,141 @@ IDLE = known.settled()
             refreshing(),
             seen({2}, units=units({2}, next_unit_allowed=False)),
             "refreshing",
-            "Wait: unit 2 is being checked; unit 1 follows",
+            f"Wait: unit 2 is being checked; unit 1 follows. If it stays so: {ANYWAY}; {BACK}",
         ),
         (
             refreshing(cluster=known.view(3, changes={2: {"state": "starting"}})),
             seen({2}, units=units({2}, next_unit_allowed=False)),
             "refreshing",
-            "Wait: unit 2 is starting; unit 1 follows",
+            f"Wait: unit 2 is starting; unit 1 follows. If it stays so: {ANYWAY}; {BACK}",
+        ),
+        # What the refreshed unit waits for before it allows the next one, whoever is asked.
+        *(
+            (
+                refreshing(
+                    number,
+                    cluster=known.view(3, changes={1: {"state": "stopped"}}),
+                    refresh=dataclasses.replace(PROGRESS, next_unit_allowed=number != 2),
+                ),
+                seen({2}, units=units({2}, next_unit_allowed=False)),
+                "refreshing",
+                f"Unit 2 waits: postgresql-machine-1 is stopped. When it is mended, unit 1 follows; {ANYWAY}; {BACK}",
+            )
+            for number in range(3)
+        ),
+        (
+            refreshing(cluster=known.view(3, primary=1, synchronous={0})),
+            seen({2}, units=units({2}, next_unit_allowed=False)),
+            "refreshing",
+            "Unit 2 waits: postgresql-machine-2 is not a synchronous standby. When it is mended, unit 1 follows;"
+            f" {ANYWAY}; {BACK}",
+        ),
+        # Nobody could take over from the next unit, whatever the operator says.
+        (
+            refreshing(cluster=known.view(3, primary=1, synchronous=())),
+            seen({2}, units=units({2}, next_unit_allowed=False)),
+            "refreshing",
+            f"Unit 2 waits: No synchronous standby. When it is mended, unit 1 follows; {BACK}",
+        ),
+        (
+            refreshing(cluster=known.view(3, paused=True, changes={2: {"state": "stopped"}})),
+            seen({2}, units=units({2}, next_unit_allowed=False)),
+            "refreshing",
+            f"Unit 2 waits: {problems.PAUSED}. When it is mended, unit 1 follows; {BACK}",
+        ),
+        # The unit whose turn it is does not answer.
+        (
+            refreshing(cluster=known.view(2)),
+            seen(set()),
+            "refreshing",
+            f"{AWAY}, and it goes on by itself. {REMOVE}; {BACK}",
+        ),
+        (
+            refreshing(cluster=NO_1),
+            seen({2}, held="postgresql-machine-1 is not a member of the cluster"),
+            "paused",
+            "Unit 1 is no member of the cluster. If it stays so, start its machine, then"
+            " `juju run postgresql-machine/1 resume-refresh`. If it is lost for good,"
+            f" `juju remove-unit postgresql-machine/1 --force`; {BACK}",
+        ),
+        # That it can be asked tells that it is there.
+        (refreshing(2, cluster=known.view(2)), seen(set()), "refreshing", "Wait: unit 2 is about to refresh"),
+        # A unit that joins has never been there.
+        (
+            refreshing(count=4),
+            seen(set(), units={**units({0, 1, 2}), 3: refresh_facts.UnitState()}),
+            "refreshing",
+            "Wait: unit 3 is about to refresh",
+        ),
+        # Back, with one and with two to go back.
+        (
+            refreshing(cluster=known.view(2)),
+            seen({0, 1}, build=OLD, units=units({2})),
+            "refreshing",
+            f"{AWAY}, and it goes on by itself. {REMOVE}",
+        ),
+        (
+            refreshing(cluster=known.view(2)),
+            seen({0}, build=OLD, units=units({1, 2})),
+            "refreshing",
+            f"{AWAY}, and it goes on by itself; to go on without it, `juju run postgresql-machine/1 resume-refresh"
+            f" check-health-of-refreshed-units=false`. {REMOVE}",
+        ),
+        # Juju has not told a unit of its charm.
+        (refreshing(), seen(set(), unaware=frozenset({0, 1, 2})), "refreshing", f"{tell(2, 'first')}; {BACK}"),
+        (refreshing(), seen({2}, unaware=frozenset({1})), "paused", f"{tell(1, 'first')}; {BACK}"),
+        (refreshing(), seen({1, 2}, unaware=frozenset({2}), pause="all"), "paused", f"{tell(2, 'all')}; {BACK}"),
+        (
+            refreshing(),
+            seen({2}, unaware=frozenset({0})),
+            "paused",
+            f"Check units >=2, then `juju run postgresql-machine/1 resume-refresh`; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen({2}, unaware=frozenset({1}), pause="sometimes"),
+            "paused",
+            "Wait until Juju has told postgresql-machine/1 of its charm. If it stays so,"
+            f" `juju config postgresql-machine pause-after-unit-refresh=all`; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen(set(), units=units(set(), started=False), blockers=(BUSY,), unaware=frozenset({2})),
+            "checks failed",
+            f"{tell(2, 'first')}; {BACK}",
+        ),
+        (
+            refreshing(),
+            seen({0, 1, 2}, unaware=frozenset({2})),
+            "determining",
+            "Wait until postgresql-machine/2 has told what it runs; see `juju status`",
+        ),
+        (
+            refreshing(cluster=known.view(2)),
+            seen({0, 1, 2}, unaware=frozenset({2})),
+            "determining",
+            f"Wait until postgresql-machine/2 has told what it runs; see `juju status`. {REMOVE}",
+        ),
+        # What this unit cannot know.
+        (
+            known.settled(refresh=None, machine_snap=None, machine_snap_error="snapd does not answer: refused"),
+            seen(set()),
+            "unknown",
+            "snapd does not answer: refused; see `systemctl status snapd` on the machine of postgresql-machine/0, or"
+            " run get-refresh-status on another unit",
+        ),
+        (
+            known.settled(refresh=None, leaving=True),
+            seen(set()),
+            "unknown",
+            "This unit leaves; run get-refresh-status on another one",
         ),
         (
             refreshing(),
             seen({2}, failed=frozenset({1})),
             "paused",
-            "The hook of postgresql-machine/1 fails: see `juju debug-log --include postgresql-machine/1`; " + BACK,
+            "The hook of postgresql-machine/1 fails: see `juju debug-log --include postgresql-machine/1`; when it is"
+            f" mended, `juju resolved postgresql-machine/1`; {BACK}",
         ),
         # Back to what ran before: there is no way back from it.
         (
@@ -191,7 +328,7 @@ IDLE = known.settled()
         ),
     ],
 )
-def test_states(given: facts.Facts, what: refresh_status.Seen, state: str, following: str) -> None:
+def test_states(given: facts.Facts, what: refresh_standing.Seen, state: str, following: str) -> None:
     report = refresh_status.report(given, what)
     assert (report["state"], report["next"]) == (state, following)
     assert (report["plan"] is not None) is (state == "idle")
@@ -298,6 +435,21 @@ def test_each_refresh_has_the_moments_in_which_its_primary_moved() -> None:
         [("new primary, timeline 6", "stranger")],
     ]
     assert [one["outcome"] for one in found] == ["completed", "completed", None]
+
+
+def test_what_nobody_can_tell_is_unknown() -> None:
+    history = (
+        entry("2026-03-02T10:00:00+00:00", "2026-03-02T10:02:00+00:00"),
+        entry("2026-03-02T11:00:00+00:00", None, 1),
+    )
+    report = refresh_status.report(refreshing(), seen({2}, history=history, promotions=None))
+    assert [one["write-affecting"] is None for one in report["history"]] == [True, False]
+    table = refresh_table.render(report)
+    assert "never" not in table
+    assert "completed    unknown\n" in table
+    report = refresh_status.report(refreshing(), seen({2}, history=history))
+    assert report["history"][0]["write-affecting"] == []
+    assert "completed    never\n" in refresh_table.render(report)
 
 
 def test_a_unit_alone_is_stopped_once() -> None:

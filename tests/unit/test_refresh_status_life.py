@@ -6,11 +6,14 @@ import dataclasses
 import json
 import typing
 
+import pytest
+
 import prechecks
 import refresh_facts
 from tests.fakes import builds, juju
 from tests.unit.conftest import Deployed
-from tests.unit.test_refresh_life import FORCE, resume
+from tests.unit.test_refresh_life import FORCE, is_complete, primary_on, resume
+from workload import patroni
 
 OLD = refresh_facts.Build("16/1.0.0", "16.14", "366", "ch:amd64/postgresql-machine-1")
 NEW = refresh_facts.Build("16/1.1.0", "16.15", "416", "ch:amd64/postgresql-machine-2")
@@ -102,3 +105,105 @@ def test_while_no_majority_is_left(deployed: Deployed) -> None:
     found = report(on, 0)
     assert [unit["snap-revision"] for unit in found["units"]] == ["416", "366", "366"]
     assert found["state"] == "paused"
+
+
+def until_refreshed(on: juju.Application, number: int) -> None:
+    """Run until that unit has the new snap, and has not allowed the next one."""
+    while on.units[number].machine.revision != "416":
+        on.tick()
+
+
+def test_a_unit_that_is_stopped_before_another_one_has_allowed_it(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.refresh(builds.NEW)
+    until_refreshed(on, 2)
+    assert on.units[1].machine.patroni is not None
+    on.units[1].machine.patroni.state = "stopped"
+    on.settle()
+    for number in on.units:
+        assert report(on, number)["next"] == (
+            "Unit 2 waits: postgresql-machine-1 is stopped. When it is mended, unit 1 follows; to go on anyway,"
+            f" `juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`; {BACK}"
+        )
+    assert resume(on, 1, **{"check-health-of-refreshed-units": False}).failure is None
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_a_hand_over_that_cannot_be(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    until_refreshed(on, 1)
+    on.world.raft.paused = True
+    on.settle()
+    for number in on.units:
+        told = report(on, number)["next"]
+        assert told.startswith("Unit 1 waits: Patroni is paused; ")
+        assert told.endswith(f"charmed-postgresql.patronictl resume`. When it is mended, unit 0 follows; {BACK}")
+    on.world.raft.paused = False
+    on.settle()
+    is_complete(on, "416")
+
+
+def test_a_unit_without_snapd_says_so(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.refresh(builds.NEW)
+    on.settle()
+    on.units[0].machine.snapd_running = False
+    on.run(30)
+    assert report(on, 0)["next"] == (
+        "snapd does not answer: connection refused; see `systemctl status snapd` on the machine of"
+        " postgresql-machine/0, or run get-refresh-status on another unit"
+    )
+    assert report(on, 1)["state"] == "paused"
+
+
+def test_a_unit_that_has_failed_and_is_lost(deployed: Deployed) -> None:
+    on = deployed(3)
+    lost = on.units[2]
+    lost.machine.refresh_fault = "changed"
+    on.refresh(builds.NEW)
+    while not lost.failures:
+        on.tick(retry=False)
+    lost.machine.crash()
+    on.refresh(dataclasses.replace(builds.OLD))
+    on.run(300, retry=False)
+    assert report(on, 0)["next"] == (
+        "The hook of postgresql-machine/2 fails: see `juju debug-log --include postgresql-machine/2`; when it is"
+        " mended, `juju resolved postgresql-machine/2`. If it is lost for good, `juju remove-unit"
+        " postgresql-machine/2 --force`"
+    )
+    on.vanish(2)
+    on.settle()
+    assert report(on, 0)["state"] == "idle"
+
+
+def test_without_a_primary_nobody_knows_when_writes_stood_still(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    on.settle()
+    (known,) = report(on, 0)["history"]
+    assert known["write-affecting"]
+    for number in (1, 2):
+        on.units[number].machine.crash()
+    on.run(60)
+    (unknown,) = report(on, 0)["history"]
+    assert unknown["write-affecting"] is None
+    assert "completed  unknown" in on.units[0].act("get-refresh-status", format="table").results["status"]
+
+
+def test_nor_where_the_primary_does_not_tell(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = deployed(3)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    on.refresh(builds.NEW)
+    on.settle()
+    monkeypatch.setattr(patroni.Client, "history", lambda _: ())
+    (unknown,) = report(on, 0)["history"]
+    assert unknown["write-affecting"] is None

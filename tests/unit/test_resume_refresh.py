@@ -15,11 +15,14 @@ import refresh_gate
 from tests.fakes import builds, juju, known
 from tests.unit.conftest import Deployed
 from tests.unit.test_refresh_life import FORCE, is_complete, primary_on, resume, revisions
-from workload import raft
+from workload import raft, sql
 
 REGARDLESS = {"check-health-of-refreshed-units": False}
 GONE = "postgresql-machine-2 is not a member of the cluster"
 ANYWAY = "to go on anyway, `juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`"
+AWAY = "Unit 2 is no member of the cluster. If it stays so, start its machine"
+WITHOUT = "to go on without it, `juju run postgresql-machine/1 resume-refresh check-health-of-refreshed-units=false`"
+LOST = "If it is lost for good, `juju remove-unit postgresql-machine/2 --force`"
 BACK = "to go back, `juju refresh postgresql-machine --revision 1`"
 
 
@@ -154,6 +157,65 @@ def test_a_unit_that_waits_is_refreshed_on_the_operator_s_word(deployed: Deploye
     assert revisions(on)[1] == "416"
 
 
+def test_while_patroni_is_paused_there_is_no_going_on_anyway(deployed: Deployed) -> None:
+    on = paused(deployed)
+    on.world.raft.paused = True
+    on.run(60)
+    # A unit that stops now does not start again.
+    assert resume(on, 1).failure == (
+        f"{problems.PAUSED}. Refresh will not resume. When it is mended, run this action again"
+    )
+    assert "anyway" not in following(on)
+
+
+# The unit that Juju has not told
+
+
+def commands(heading: str) -> list[str]:
+    """The commands below a heading of the how-to."""
+    text = (builds.REPOSITORY / "docs/how-to/recover.md").read_text().partition(f"## {heading}\n")[2]
+    block = text.partition("\n## ")[0].partition("```shell\n")[2].partition("```")[0]
+    return block.splitlines()
+
+
+@pytest.mark.parametrize("pause", ["all", "first"])
+def test_a_unit_that_juju_has_not_told_is_told_and_nothing_confirmed_by_it(deployed: Deployed, pause: str) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.set_config(pause_after_unit_refresh=pause)
+    on.settle()
+    on.refresh(builds.NEW)
+    waiting = on.units[0 if pause == "all" else 1]
+    # Its hook had failed: then Juju gives it the charm without a word.
+    waiting.upgrades.clear()
+    waiting.unpack(builds.NEW)
+    on.settle()
+    if pause == "all":
+        assert resume(on, 1).failure is None
+        on.settle()
+    before = revisions(on)
+    assert waiting.message == "Waiting for Juju upgrade-charm or config-changed event. See `juju debug-log`"
+    # What the action says is the same as what the how-to says.
+    told = following(on)
+    assert told.startswith(f"Wait until Juju has told {waiting.name} of its charm")
+    assert [f"pause-after-unit-refresh={value}`" in told for value in ("invalid", pause)] == [True, True]
+    setting = "juju config postgresql-machine pause-after-unit-refresh"
+    for line in commands("A unit waits for Juju's upgrade-charm event"):
+        if line.startswith(f"{setting}="):
+            on.set_config(pause_after_unit_refresh=line.partition("=")[2].replace("VALUE", pause))
+            on.settle()
+        elif line.startswith("juju status"):
+            assert all("is not allowed" in unit.message for unit in on.units.values())
+        else:
+            assert line == setting
+        assert revisions(on) == before
+    assert on.config["pause-after-unit-refresh"] == pause
+    assert waiting.message.startswith("PostgreSQL 16.14 running")
+    assert resume(on, waiting.number).failure is None
+    on.settle()
+    is_complete(on, "416")
+
+
 # What is not held
 
 
@@ -165,6 +227,54 @@ def test_a_rollback_is_possible_while_the_refreshed_unit_is_dead(deployed: Deplo
     on.run(120)
     assert on.primary.number == 0
     assert [on.units[number].machine.stops for number in (0, 1)] == [0, 0]
+    assert following(on) == f"{AWAY}, and it goes on by itself. {LOST}"
+    on.reboot(2)
+    on.settle()
+    is_complete(on, "366")
+
+
+@pytest.fixture
+def going_back(deployed: Deployed) -> juju.Application:
+    """Units 1 and 2 were refreshed, unit 2 has died, and then the operator went back."""
+    on = paused(deployed, "all")
+    assert resume(on, 1).failure is None
+    on.settle()
+    on.units[2].machine.crash()
+    on.run(120)
+    on.refresh(dataclasses.replace(builds.OLD))
+    on.run(200)
+    assert revisions(on) == {0: "366", 1: "416", 2: "416"}
+    assert following(on) == f"{AWAY}, and it goes on by itself; {WITHOUT}. {LOST}"
+    return on
+
+
+def test_a_rollback_whose_first_unit_is_dead_goes_on_when_it_is_back(going_back: juju.Application) -> None:
+    on = going_back
+    on.reboot(2)
+    on.settle()
+    assert resume(on, 1).failure is None
+    on.settle()
+    is_complete(on, "366")
+
+
+def test_or_where_that_unit_is_removed(going_back: juju.Application) -> None:
+    on = going_back
+    # As `juju remove-unit --force`.
+    on.vanish(2)
+    on.settle()
+    assert revisions(on) == {0: "366", 1: "416"}
+    assert following(on) == "Check the units, then `juju run postgresql-machine/1 resume-refresh`"
+    assert resume(on, 1).failure is None
+    on.settle()
+    is_complete(on, "366")
+
+
+def test_or_without_it(going_back: juju.Application) -> None:
+    on = going_back
+    assert resume(on, 1, **REGARDLESS).failure is None
+    on.run(120)
+    assert revisions(on) == {0: "366", 1: "366", 2: "416"}
+    assert following(on) == f"{AWAY}, and it goes on by itself. {LOST}"
     on.reboot(2)
     on.settle()
     is_complete(on, "366")
@@ -198,6 +308,9 @@ def test_force_refresh_start_goes_on_while_a_unit_is_dead(deployed: Deployed) ->
 # The rule itself: unit 1 of three, where unit 2 comes before it
 
 
+IDLE = sql.Activity(0.0, 0, 0, backup_running=False, archiver_failing=False)
+
+
 class Raft:
     """Nodes that answer, each with what it sees."""
 
@@ -206,6 +319,12 @@ class Raft:
 
     def raft(self, _: str) -> Raft:
         return self
+
+    def sql(self) -> Raft:
+        return self
+
+    def activity(self) -> sql.Activity:
+        return IDLE
 
     def view(self, node: str) -> raft.RaftView | None:
         return self._answers.get(node)
