@@ -103,7 +103,7 @@ def cluster_table(report: dict[str, typing.Any]) -> str:
         for row in (header, *rows)
     ]
     if report["paused"]:
-        lines.append("Patroni is paused: no failover. Run `patronictl resume`.")
+        lines.append("Patroni is paused: no failover. Run `sudo charmed-postgresql.patronictl resume` on a unit.")
     return "\n".join(lines)
 
 

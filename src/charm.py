@@ -284,10 +284,15 @@ class PostgresqlCharm(ops.CharmBase):
             known = self._with_snaps(self._observe(None))
         status = self._report(known, failure)
         try:
-            self._watch(known, settled=status.level is statuses.Level.ACTIVE and membership.is_exact(known))
+            self._watch(known, settled=self._is_settled(known, status))
         except service.ServiceError as error:
             logger.warning("Nobody watches the cluster beside the charm: %s", error)
             self._report(known, failure or str(error))
+
+    def _is_settled(self, known: facts.Facts, status: statuses.Status) -> bool:
+        """Whether all is well, as long as the cluster does not change. Checks may pass where nothing in it does."""
+        unready = self._callbacks is not None and self._callbacks.unready
+        return status.level is statuses.Level.ACTIVE and membership.is_exact(known) and not unready
 
     def _allow_next_unit(self) -> None:
         if self.refresh is not None:
@@ -316,7 +321,8 @@ class PostgresqlCharm(ops.CharmBase):
         if unit is None and self.refresh is not None and own.level is statuses.Level.ACTIVE:
             unit = self.refresh.unit_status_lower_priority(workload_is_running=known.machine.patroni_running)
         self.unit.status = unit or _ops_status(own)
-        if self.unit.is_leader():
+        # Without snapd nobody knows whether a refresh is under way: what the application has told stands.
+        if self.unit.is_leader() and self._silence is None:
             application = self.refresh.app_status_higher_priority if self.refresh else None
             self.app.status = application or _ops_status(statuses.application(known))
         return own

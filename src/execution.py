@@ -129,7 +129,9 @@ class Executor:
             # It starts, and can neither be told of a change nor be trusted to have read it. The observer tells when.
             return
         before = self._workload.configuration_text()
-        if not self._workload.configure(self._settings()):
+        # A stop that was given up may have left Patroni with the tag that the file has not.
+        renounces = self._known.member is not None and self._known.member.renounces_synchronous
+        if not self._workload.configure(self._settings()) and not renounces:
             return
         try:
             client.reload()

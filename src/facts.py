@@ -40,6 +40,8 @@ class Peer:
     """Whether its snap is at the revision that this unit's charm pins."""
     consent: forced_majority.Consent | None = None
     """What it has told when it gave up a majority that was lost."""
+    short_of_room: frozenset[str] = frozenset()
+    """What it lacks room for (room.py)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Machine:
     """Storages that the machine should have mounted when it booted."""
     storages_full: tuple[str, ...] = ()
     """Storages with less free space than a database needs to go on safely."""
+    short_of_room: frozenset[str] = frozenset()
+    """What a refresh needs room for and there is none (room.py)."""
     snap: snaps.SnapState | None = NOT_INSTALLED
     """None: snapd does not answer."""
     snap_error: str | None = None
@@ -96,6 +100,11 @@ class RefreshFacts:
     now: float = 0.0
     """Seconds since the epoch."""
 
+    @property
+    def is_rollback(self) -> bool:
+        """Whether this charm is the one that the refresh under way began with."""
+        return self.original is not None and self.build is not None and self.original.charm == self.build.charm
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -116,6 +125,7 @@ class Facts:
     """Numbers of the units whose last hook failed."""
     published_address: str | None = None
     published_cluster_id: str | None = None
+    published_short_of_room: str | None = None
     cluster_id: str | None = None
     """System identifier of the application's database cluster; None until there is one."""
     bootstrap_unit: int | None = None
@@ -135,6 +145,8 @@ class Facts:
     cluster: clusters.ClusterView | None = None
     """The cluster as this unit's Patroni tells it, or another unit's where this one is no member yet."""
     raft: rafts.RaftView | None = None
+    backup_running: bool = False
+    """Whether a backup is taken from the primary; asked for only where a refresh is about to hand the primary over."""
     database_seen: bool = False
     """Whether this unit's PostgreSQL was asked for what follows."""
     role_passwords_current: bool = True

@@ -1,7 +1,7 @@
 """Who takes over from the primary. Pure: the cluster in, a candidate or the reason why there is none out.
 
-Invariant: a candidate streams, on the primary's timeline, nearly without lag, and in synchronous mode has every
-acknowledged transaction. So a hand-over to it loses nothing.
+Invariant: a candidate streams, on the primary's timeline, nearly without lag and with little to replay, and in
+synchronous mode has every acknowledged transaction. So a hand-over to it loses nothing, and is short.
 """
 
 import collections.abc
@@ -35,7 +35,7 @@ def choose(
     if view is None:
         return Refused("the cluster does not answer")
     if view.paused:
-        return Refused("Patroni is paused; run `patronictl resume`")
+        return Refused("Patroni is paused; run `sudo charmed-postgresql.patronictl resume`")
     if view.primary is None:
         return Refused("there is no primary to take over from")
     standbys = [member for member in view.members if not member.is_primary]
@@ -61,6 +61,8 @@ def unfit(member: cluster.Member, view: cluster.ClusterView, *, synchronous: boo
     # primary stops.
     if member.lag is None or (member.lag > MAXIMUM_LAG_BYTES and not synchronous):
         return f"{member.name} lags by {'an unknown amount' if member.lag is None else f'{member.lag} bytes'}"
+    if member.replays_late:
+        return f"{member.name} has {member.replay_lag} bytes still to replay"
     primary = view.primary
     if primary is not None and member.timeline is not None and member.timeline != primary.timeline:
         return f"{member.name} is on timeline {member.timeline}, the primary on {primary.timeline}"

@@ -12,7 +12,9 @@ import facts
 import forced_majority
 import membership
 import peers as peer_relation
+import planner
 import problems
+import room
 import verified
 from workload import cluster, configuration, machine, raft, scram, snap, sql
 
@@ -54,6 +56,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         peers=peers.others(unit.refreshed),
         published_address=peers.unit_value("address"),
         published_cluster_id=peers.unit_value("cluster-id"),
+        published_short_of_room=peers.unit_value(room.KEY),
         cluster_id=peers.application_value("cluster-id"),
         bootstrap_unit=int(bootstrap) if bootstrap else None,
         consent=forced_majority.Consent.parse(peers.unit_value(forced_majority.KEY)),
@@ -73,7 +76,7 @@ def observe(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload) 
         known, machine=dataclasses.replace(known.machine, clock_skew_seconds=_skew(known, workload))
     )
     known = _with_database(known, workload, unit.remembered)
-    return _with_dynamic_configuration(known, workload)
+    return _with_backup(_with_dynamic_configuration(known, workload), workload)
 
 
 def _config(model: ops.Model) -> tuple[config.Config | None, str | None]:
@@ -91,12 +94,15 @@ def _machine(unit: Unit, peers: peer_relation.Peers, workload: machine.Workload)
         error = str(failure)
     # Without snapd it may run all the same.
     running = (state is None or state.revision is not None) and workload.snap.is_running()
+    full = tuple(name for name in STORAGES if _is_full(workload.free_bytes(name)))
+    free = room.Room(snap=workload.free_bytes_for_snaps, wal=workload.free_bytes(room.LOGS))
     return facts.Machine(
         architecture_supported=workload.architecture in unit.architectures,
         address=peers.address,
         storages_missing=tuple(name for name in STORAGES if not unit.model.storages[name]),
         storages_unmounted=workload.storages_unmounted(),
-        storages_full=tuple(name for name in STORAGES if _is_full(workload.free_bytes(name))),
+        storages_full=full,
+        short_of_room=room.lacking(free, full),
         snap=state,
         snap_error=error,
         data=workload.data(),
@@ -250,6 +256,19 @@ def _with_database(known: facts.Facts, workload: machine.Workload, remembered: v
     return dataclasses.replace(
         known, database_seen=True, role_passwords_current=current, temporary_tablespace_exists=temporary
     )
+
+
+def _with_backup(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
+    """Whether the hand-over that a refresh is waiting for would cut a backup off."""
+    primary = known.cluster.primary if known.cluster else None
+    if primary is None or known.passwords is None or not planner.hands_over(known):
+        return known
+    try:
+        running = workload.sql(primary.address, known.passwords.operator).activity().backup_running
+    except sql.SqlError as error:
+        logger.warning("The primary cannot be asked for backups: %s", error)
+        return known
+    return dataclasses.replace(known, backup_running=running)
 
 
 def role_passwords(passwords: configuration.Passwords) -> dict[str, str]:

@@ -3,12 +3,12 @@
 Formats, kept for all later versions; unknown keys are ignored:
 
 unit databag: `address` (IPv4 of this unit, once it is installed), `cluster-id` (system identifier of the cluster that
-it has founded), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py), `forced-majority`
-(forced_majority.py), `former-addresses` (JSON list: those under which it was a member before); application databag:
-`bootstrap-unit` (number of the unit that founds the cluster), `cluster-id` (system identifier of the application's
-cluster), `system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py), `forced-majority` (the last
-generation that was formed, forced_majority.py); secret labelled `system-users`, owned by the application:
-`operator-password`, `replication-password`, `rewind-password`, `patroni-password`, `raft-password`.
+it has founded), `short-of-room` (room.py), `refresh-order` (confirmation.py), `accepted-charm` (refusal.py),
+`forced-majority` (forced_majority.py), `former-addresses` (JSON list: those under which it was a member before);
+application databag: `bootstrap-unit` (number of the unit that founds the cluster), `cluster-id` (system identifier of
+the application's cluster), `system-users-secret` (URI of the secret), `refresh-history` (refresh_history.py),
+`forced-majority` (the last generation that was formed, forced_majority.py); secret labelled `system-users`, owned by
+the application: `operator-password`, `replication-password`, `rewind-password`, `patroni-password`, `raft-password`.
 """
 
 import functools
@@ -21,6 +21,7 @@ import ops
 
 import facts
 import forced_majority
+import room
 from workload import configuration
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Peers:
                 cluster_id=relation.data[unit].get("cluster-id"),
                 refreshed=unit_number(unit.name) in refreshed,
                 consent=forced_majority.Consent.parse(relation.data[unit].get(forced_majority.KEY)),
+                short_of_room=room.parse(relation.data[unit].get(room.KEY)),
             )
             for unit in relation.units
             if unit.app == self._model.app

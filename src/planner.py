@@ -27,6 +27,7 @@ import membership
 import problems
 import refresh_history
 import refusal
+import room
 from snap_refresh import planner as snap_planner
 from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
 from workload import cluster, configuration, datadir, raft
@@ -78,13 +79,18 @@ def _plan(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
 
 
 def _remember(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
-    """What cannot be seen any more later: who there was when a refresh began, and when it began and ended."""
+    """What cannot be seen any more later, or not from elsewhere.
+
+    Who there was when a refresh began, when it began and ended; what this machine lacks room for.
+    """
     refresh = known.refresh
     if refresh is None or refresh.build is None:
         return
     order = confirmation.Order(refresh.build.url, refresh.charm_time, known.numbers)
     if refresh.in_progress and (refresh.order is None or not order.is_of_same_charm(refresh.order)):
         yield Publish(confirmation.ORDER_KEY, order.dump())
+    if room.dump(known.machine.short_of_room) != (known.published_short_of_room or ""):
+        yield Publish(room.KEY, room.dump(known.machine.short_of_room))
     if refresh.accepted not in (None, refresh.build.url):
         yield Publish(refusal.ACCEPTED_KEY, "")
     history = refresh_history.updated(
@@ -307,6 +313,11 @@ def _ask_for_synchronous(known: facts.Facts) -> collections.abc.Iterator[AnyStep
         yield AskForSynchronous(wanted)
 
 
+def hands_over(known: facts.Facts) -> bool:
+    """Whether this unit, which has been refreshed, hands the primary over in this hook."""
+    return any(isinstance(step, HandOver) for step in _refresh(known))
+
+
 def next_unit_hand_over(known: facts.Facts) -> cluster.Member | handover.Refused | None:
     """Who takes over before the next unit refreshes: None if that unit is not the primary.
 
@@ -319,5 +330,7 @@ def next_unit_hand_over(known: facts.Facts) -> cluster.Member | handover.Refused
     )
     if primary is None or following is None or known.number_of(primary) != following:
         return None
+    if known.backup_running and not (known.refresh is not None and known.refresh.is_rollback):
+        return handover.Refused("a backup of the primary is running; wait for its end")
     refreshed = {facts.member_name(known.application, peer.number) for peer in known.peers if peer.refreshed}
     return handover.choose(known.cluster, synchronous=known.is_synchronous, required=refreshed | {known.member_name})

@@ -10,15 +10,12 @@ import dataclasses
 import facts
 import handover
 import problems
+import room
 from workload import cluster, sql
 
 MAXIMUM_LENGTH = 64
 MAXIMUM_TRANSACTION_SECONDS = 60.0
-MEBIBYTE = 1024 * 1024
-# The snap is unpacked by mounting it; snapd keeps the old revision, and copies the small versioned data.
-MINIMUM_FREE_BYTES_FOR_SNAP = 512 * MEBIBYTE
-# What a primary keeps for a standby that is away: twice what it keeps anyway (wal_keep_size), at least.
-MINIMUM_FREE_BYTES_FOR_WAL = 512 * MEBIBYTE
+MEBIBYTE = room.MEBIBYTE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,29 +36,29 @@ class Reason:
         return text
 
 
-@dataclasses.dataclass(frozen=True)
-class Room:
-    """Free bytes on this unit's machine; None where that cannot be told."""
-
-    snap: int | None
-    """Where snapd keeps its snaps."""
-    wal: int | None
-    """On the storage of the write-ahead log."""
-
-
 def reasons(
-    known: facts.Facts, activity: sql.Activity | None, room: Room, clocks: collections.abc.Mapping[int, float]
+    known: facts.Facts,
+    activities: collections.abc.Mapping[str, sql.Activity],
+    free: room.Room,
+    clocks: collections.abc.Mapping[int, float],
 ) -> tuple[Reason, ...]:
     """All reasons why a refresh must not start now.
 
-    activity: what goes on in the database; None where the primary could not be asked.
+    activities: what goes on in the PostgreSQL of each member that could be asked, by its name.
+    free: what there is on this unit's machine.
     clocks: by how many seconds this machine's differs from that of each other unit that answers, by number.
     """
     # Clocks first: a unit that is late enough is no member (Patroni's keys expire), and to wait mends nothing.
-    found = [*_clocks(clocks), *_cluster(known), *_raft(known), *_configuration(known), *_space(known, room)]
+    found = [*_clocks(clocks), *_cluster(known), *_raft(known), *_configuration(known), *_space(known, free)]
+    primary = known.cluster.primary if known.cluster else None
     # Without a primary that is what has to be told, not that it cannot be asked.
-    if activity is not None or not found:
-        found += _activity(activity)
+    if primary is not None and primary.name in activities:
+        found += _activity(activities[primary.name])
+    elif not found:
+        found.append(Reason("The primary cannot be asked", "see `juju debug-log`"))
+    for member in known.cluster.members if known.cluster else ():
+        if member is not primary and member.name in activities:
+            found += _standby_activity(_name(known, member), activities[member.name])
     return tuple(found)
 
 
@@ -76,7 +73,7 @@ def _cluster(known: facts.Facts) -> collections.abc.Iterator[Reason]:
     else:
         yield from _members(known, view)
     if view is not None and view.paused:
-        yield Reason("Patroni is paused", "run `patronictl resume`")
+        yield Reason("Patroni is paused", "run `charmed-postgresql.patronictl resume`")
 
 
 def _members(known: facts.Facts, view: cluster.ClusterView) -> collections.abc.Iterator[Reason]:
@@ -95,6 +92,8 @@ def _members(known: facts.Facts, view: cluster.ClusterView) -> collections.abc.I
 def _member(name: str, member: cluster.Member) -> collections.abc.Iterator[Reason]:
     if not member.is_running:
         yield Reason(f"{name} is {problems.state(member)}", "wait until it streams")
+    elif member.replays_late:
+        yield Reason(f"{name} has {(member.replay_lag or 0) // MEBIBYTE} MiB to replay", "wait until it has caught up")
     elif member.is_primary or member.is_synchronous:
         return
     elif member.lag is None:
@@ -132,19 +131,29 @@ def _configuration(known: facts.Facts) -> collections.abc.Iterator[Reason]:
         yield Reason(known.config_error.partition(";")[0], "use `juju config`")
 
 
-def _space(known: facts.Facts, room: Room) -> collections.abc.Iterator[Reason]:
+def _space(known: facts.Facts, free: room.Room) -> collections.abc.Iterator[Reason]:
     if known.machine.storages_full:
         yield Reason(f"Storage nearly full: {', '.join(known.machine.storages_full)}", "make room")
-    elif room.wal is not None and room.wal < MINIMUM_FREE_BYTES_FOR_WAL:
-        yield Reason(f"{room.wal // MEBIBYTE} MiB free on storage logs, 512 needed", "make room")
-    if room.snap is not None and room.snap < MINIMUM_FREE_BYTES_FOR_SNAP:
-        yield Reason(f"{room.snap // MEBIBYTE} MiB free for the snap, 512 needed", "make room")
+    elif free.lacks_wal:
+        yield Reason(f"{(free.wal or 0) // MEBIBYTE} MiB free on storage logs, 512 needed", "make room")
+    if free.lacks_snap:
+        yield Reason(f"{(free.snap or 0) // MEBIBYTE} MiB free for the snap, 512 needed", "make room")
+    for peer in known.peers:
+        if storages := sorted(peer.short_of_room - {room.SNAP}):
+            yield Reason(f"Unit {peer.number}: storage nearly full: {', '.join(storages)}", "make room")
+        if room.SNAP in peer.short_of_room:
+            yield Reason(f"Unit {peer.number}: no room for the snap", "make room")
 
 
-def _activity(activity: sql.Activity | None) -> collections.abc.Iterator[Reason]:
-    if activity is None:
-        yield Reason("The primary cannot be asked", "see `juju debug-log`")
-        return
+def _standby_activity(name: str, activity: sql.Activity) -> collections.abc.Iterator[Reason]:
+    if activity.backup_running:
+        yield Reason(f"{name}: a backup is running", "wait for its end")
+    if activity.longest_transaction_seconds > MAXIMUM_TRANSACTION_SECONDS:
+        seconds = f"{activity.longest_transaction_seconds:.0f} s"
+        yield Reason(f"{name}: a transaction is open for {seconds}", "see pg_stat_activity")
+
+
+def _activity(activity: sql.Activity) -> collections.abc.Iterator[Reason]:
     if activity.backup_running:
         yield Reason("A backup is running", "wait for its end")
     if activity.prepared_transactions:

@@ -16,7 +16,9 @@ STORAGES_TO_START = frozenset({"data", "logs"})
 FAILED_STATES = frozenset({"initdb failed", "start failed", "restart failed", "stop failed"})
 # Its word for one that it recovers: it then runs, or its start has failed.
 CRASHED = "crashed"
-RUNNING, NOT_STREAMING = "running", "not streaming"
+RUNNING, NOT_STREAMING, STOPPED = "running", "not streaming", "stopped"
+# While it is paused Patroni starts no PostgreSQL (Patroni documentation, "Pause/Resume mode for the cluster").
+PAUSED = "Patroni is paused; as root: `charmed-postgresql.patronictl resume`"
 READ_LOG = "tail /var/snap/charmed-postgresql/common/var/log/postgresql/*.log"
 
 
@@ -88,6 +90,8 @@ def prevent_service(known: facts.Facts) -> str | None:
     member = known.member
     if member is not None and member.is_running:
         return None
+    if known.cluster is not None and known.cluster.paused and member is not None and member.state == STOPPED:
+        return f"PostgreSQL is stopped; {PAUSED}"
     full = _storage_full(known)
     if full is None and member is not None and member.state in FAILED_STATES:
         return f"PostgreSQL: {member.state}; as root: `{READ_LOG}`"
@@ -106,6 +110,8 @@ def unhealthy(known: facts.Facts) -> str | None:
         return "Patroni is not running"
     if view is None:
         return "Patroni does not answer"
+    if view.paused:
+        return PAUSED
     if view.primary is None:
         return no_primary(known)
     member = known.member

@@ -13,23 +13,23 @@ import charm_
 import charm_refresh
 
 import compatibility
-import draining
 import facts
+import graceful_stop
 import handover
 import member
 import prechecks
 import refresh_facts
 import refresh_gate
+import room
 import switchover
-from workload import cluster, machine, raft, snap, sql
+from graceful_stop import stop_gracefully
+from workload import machine, raft, snap, sql
 
 logger = logging.getLogger(__name__)
 
 VERSIONS_FILE = pathlib.Path("refresh_versions.toml")
-FOLLOW_SECONDS = 15.0
-POLL_SECONDS = 1.0
-# Patroni's words for a standby on its way to streaming.
-FOLLOWING_STATES = ("starting", "running")
+CHARM_REFRESH_ACTIONS = ("force-refresh-start", "resume-refresh")
+"""Those in which charm-refresh refreshes a unit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +74,8 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     """Why the snap was not refreshed in this action."""
     ready: bool = dataclasses.field(default=False, init=False)
     """Whether the checks were run in this event, and none failed."""
+    unready: bool = dataclasses.field(default=False, init=False)
+    """Whether the checks were run in this event, and one failed: it may pass, of which nobody tells."""
 
     @staticmethod
     def run_pre_refresh_checks_after_1_unit_refreshed() -> None:
@@ -84,12 +86,13 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
 
         Members that are about to stream are waited for: after a hand-over the old primary needs seconds to follow.
         """
-        deadline = time.monotonic() + FOLLOW_SECONDS
+        deadline = time.monotonic() + graceful_stop.FOLLOW_SECONDS
         known = self.observe()
-        while _is_following(known) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        while graceful_stop.is_following(known) and time.monotonic() < deadline:
+            time.sleep(graceful_stop.POLL_SECONDS)
             known = self.observe()
         for reason in precheck(self.workload, known):
+            self.unready = True
             raise charm_refresh.PrecheckFailed(reason.text)
         self.ready = True
 
@@ -215,7 +218,7 @@ class Machines(charm_refresh.Machines):
             self._pause_after = type(self._pause_after)("all")
 
     def _refresh_unit(self) -> None:
-        if self.held:
+        if self.held or _is_action_that_refreshes_nothing():
             return
         try:
             super()._refresh_unit()
@@ -226,6 +229,10 @@ class Machines(charm_refresh.Machines):
     def _keep_app_status(self, status: charm_.Status | None) -> None:
         if status is not None:
             status = type(status)(str(status).replace("--revision None", refresh_facts.FILE))
+        if isinstance(status, charm_.MaintenanceStatus) and self.held and len(self._units) == 1:
+            # charm-refresh never waits before an only unit, so it does not ask for a confirmation either.
+            asked = f"Refreshing. To go on, run `resume-refresh` on unit {self._units[0].number}."
+            status = charm_.BlockedStatus(str(status).replace("Refreshing.", asked, 1))
         self._app_status = status
 
     # charm-refresh sets the status right after it has put it here: so it names no revision that there is not.
@@ -262,6 +269,12 @@ def told_of_new_charm() -> collections.abc.Iterator[None]:
         os.environ["JUJU_HOOK_NAME"] = name
 
 
+def _is_action_that_refreshes_nothing() -> bool:
+    """Whether this is an action that only asks, or does something else. charm-refresh acts in any event."""
+    event = charm_.event
+    return isinstance(event, charm_.ActionEvent) and event.action not in CHARM_REFRESH_ACTIONS
+
+
 def _is_regardless() -> bool:
     """Whether the operator refreshes this unit, in this action, whatever state the others are in."""
     event = charm_.event
@@ -270,65 +283,29 @@ def _is_regardless() -> bool:
     return event.parameters.get("check-health-of-refreshed-units") is False
 
 
-def _is_following(known: facts.Facts) -> bool:
-    return known.cluster is not None and any(member.state in FOLLOWING_STATES for member in known.cluster.unhealthy)
-
-
-def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
-    """Stop PostgreSQL, never as the primary of others.
-
-    The hand-over before the unit's turn may have been undone by a failover.
-
-    Raises HandOverError, with nothing stopped, where other members run and none of them can take over without loss.
-    """
-    known = _await_standbys(workload, draining.drain(workload, known))
-    others = [member for member in known.cluster.members if member.name != known.member_name] if known.cluster else []
-    if known.is_primary and any(member.is_running for member in others):
-        candidate = _successor(known)
-        if isinstance(candidate, handover.Refused):
-            raise switchover.HandOverError(candidate.reason)
-        switchover.hand_over(workload, known, candidate.name)
-    elif known.is_primary:
-        try:
-            workload.sql().checkpoint()
-        except sql.SqlError as error:
-            logger.warning("No checkpoint before the stop: %s", error)
-    workload.snap.stop()
-
-
-def _await_standbys(workload: machine.Workload, known: facts.Facts) -> facts.Facts:
-    """Where this unit has just become the primary, give the others the seconds that they need to follow it."""
-    deadline = time.monotonic() + FOLLOW_SECONDS
-    while known.is_primary and _is_following(known) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-        view = workload.patroni(known.machine.address or "").cluster()
-        known = dataclasses.replace(known, cluster=view or known.cluster)
-    return known
-
-
-def _successor(known: facts.Facts) -> cluster.Member | handover.Refused:
-    """Who takes over from this unit: if possible one whose turn will not come any more, so that it can stay."""
-    refreshed = {facts.member_name(known.application, peer.number) for peer in known.peers if peer.refreshed}
-    return handover.choose(known.cluster, synchronous=known.is_synchronous, preferred=refreshed)
-
-
 def precheck(workload: machine.Workload, known: facts.Facts) -> tuple[prechecks.Reason, ...]:
     """Why a refresh must not start; nothing if it may. What the facts do not tell is asked for, read-only."""
-    activity = None
     known = dataclasses.replace(known, raft=_raft(workload, known))
-    primary = known.cluster.primary if known.cluster else None
-    if primary is not None and known.passwords is not None:
-        local = primary.name == known.member_name
-        database = workload.sql(None if local else primary.address, None if local else known.passwords.operator)
-        try:
-            activity = database.activity()
-        except sql.SqlError as error:
-            logger.warning("The primary cannot be asked: %s", error)
-    room = prechecks.Room(snap=workload.free_bytes_for_snaps, wal=workload.free_bytes("logs"))
+    free = room.Room(snap=workload.free_bytes_for_snaps, wal=workload.free_bytes(room.LOGS))
     # Members keep time by each other, not by the primary alone; on the primary there would be nothing to compare.
     addresses = {peer.number: peer.address for peer in known.peers if peer.address}
     clocks = {number: workload.clock_skew_seconds(address) or 0.0 for number, address in addresses.items()}
-    return prechecks.reasons(known, activity, room, clocks)
+    return prechecks.reasons(known, _activities(workload, known), free, clocks)
+
+
+def _activities(workload: machine.Workload, known: facts.Facts) -> dict[str, sql.Activity]:
+    """What goes on in each member's PostgreSQL, by its name: backups and long queries run on standbys, too."""
+    found: dict[str, sql.Activity] = {}
+    for each in known.cluster.members if known.cluster else ():
+        local = each.name == known.member_name
+        if not each.is_running or known.passwords is None:
+            continue
+        database = workload.sql(None if local else each.address, None if local else known.passwords.operator)
+        try:
+            found[each.name] = database.activity()
+        except sql.SqlError as error:
+            logger.warning("%s cannot be asked: %s", each.name, error)
+    return found
 
 
 def _raft(workload: machine.Workload, known: facts.Facts) -> raft.RaftView | None:
@@ -356,7 +333,7 @@ def first_unit_hands_over(
     rollback = original.charm == build.charm
     if not rollback and (not is_supported(build, original) or precheck(workload, known)):
         return False
-    candidate = _successor(known)
+    candidate = graceful_stop.successor(known)
     if isinstance(candidate, handover.Refused):
         logger.warning("The primary is not handed over before the refresh: %s", candidate.reason)
         return False

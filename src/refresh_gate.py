@@ -7,16 +7,20 @@ member that has died for up to half a minute.
 Invariants, unless the operator goes on regardless (`override`):
 - Nobody is stopped while the cluster is not healthy or another unit does not answer. Exempt is a unit whose own
   PostgreSQL does not run, as its refresh may be the cure, and a rollback, which mends what the refresh has broken.
+- Nobody is stopped while Patroni is paused, in a rollback neither: it would not start PostgreSQL again.
+- No backup that is taken from a unit is cut off; a rollback does not wait for it.
 - Nobody is stopped whose vote Raft's majority needs: writes would stop, and in a rollback that is worse than to wait.
   Exempt is the first unit of a rollback, since a way back is always open; and of two members, each is needed anyway.
 """
 
 import facts
 import problems
-from workload import machine, raft
+from workload import machine, raft, sql
 
 # What a unit's status has room for, beside what it says before and after it.
 STATUS_LENGTH = 81
+
+BACKUP = "A backup of this unit is running; wait for its end"
 
 # Patroni's words for a PostgreSQL that runs. After a failover a standby that is well is "running" for a while: it has
 # nobody to stream from, and may be the one to take over.
@@ -39,12 +43,25 @@ def shortened(text: str) -> str:
 
 def reason(workload: machine.Workload, known: facts.Facts, number: int, *, rollback: bool) -> str | None:
     """Why that unit must not be stopped now; None if it may. What the facts do not tell is asked for, read-only."""
+    if known.cluster is not None and known.cluster.paused:
+        return problems.PAUSED
     if number == known.number and not known.machine.patroni_running:
         return None
     if rollback and number == max(known.numbers):
         return None
     strict = not rollback and not _is_down(known, number)
-    return (problems.unhealthy(known) if strict else None) or _votes(workload, known, number, strict=strict)
+    against = problems.unhealthy(known) or _backup(workload, known, number) if strict else None
+    return against or _votes(workload, known, number, strict=strict)
+
+
+def _backup(workload: machine.Workload, known: facts.Facts, number: int) -> str | None:
+    """A backup that the stop would cut off. Only this unit's own PostgreSQL is asked, right before it is stopped."""
+    if number != known.number:
+        return None
+    try:
+        return BACKUP if workload.sql().activity().backup_running else None
+    except sql.SqlError:
+        return None
 
 
 def _is_down(known: facts.Facts, number: int) -> bool:

@@ -236,8 +236,6 @@ def against_cluster(known: facts.Facts, now: Time | None) -> str | None:
     unhealthy = problems.unhealthy(known)
     if unhealthy is not None:
         return f"the cluster is not healthy: {unhealthy}"
-    if known.cluster is not None and known.cluster.paused:
-        return "Patroni is paused"
     if known.cluster is not None and known.cluster.switchover_scheduled:
         return "a switchover is scheduled"
     if known.config is None:

@@ -19,6 +19,8 @@ class Role(enum.Enum):
         return cls.SYNCHRONOUS_STANDBY if value == "quorum_standby" else cls.OTHER
 
 
+MAXIMUM_REPLAY_LAG_BYTES = 64 * 1024 * 1024
+"""Four segments of write-ahead log: replayed within a second or two. Under load some is always still to replay."""
 ROLE_NAMES = {
     Role.PRIMARY: "primary",
     Role.SYNCHRONOUS_STANDBY: "synchronous standby",
@@ -39,10 +41,12 @@ class Member:
     address: str
     timeline: int | None = None
     lag: int | None = None
-    """Bytes that this standby has still to replay; None where Patroni does not know, and for the primary."""
+    """Bytes that this standby has still to receive; None where Patroni does not know, and for the primary."""
     pending_restart: bool = False
     renounces_synchronous: bool = False
     """Whether it has the tag nosync: the primary makes it no synchronous standby."""
+    replay_lag: int | None = None
+    """Bytes that it has still to replay, so that nobody could write while it takes over; None where not known."""
 
     @property
     def is_primary(self) -> bool:
@@ -53,6 +57,11 @@ class Member:
     def is_running(self) -> bool:
         """Whether PostgreSQL answers: a primary that runs, or a standby that streams from the primary."""
         return self.state == ("running" if self.is_primary else "streaming")
+
+    @property
+    def replays_late(self) -> bool:
+        """Whether it has too much to replay to take over at once."""
+        return self.replay_lag is not None and self.replay_lag > MAXIMUM_REPLAY_LAG_BYTES
 
     @property
     def is_synchronous(self) -> bool:
@@ -169,7 +178,7 @@ def parse_history(answer: object) -> tuple[Promotion, ...]:
 
 
 def _parse_member(answer: collections.abc.Mapping[str, typing.Any]) -> Member:
-    timeline, lag = answer.get("timeline"), answer.get("lag")
+    timeline, lag, replay_lag = answer.get("timeline"), answer.get("lag"), answer.get("replay_lag")
     return Member(
         name=answer["name"],
         role=Role(answer.get("role")),
@@ -177,6 +186,7 @@ def _parse_member(answer: collections.abc.Mapping[str, typing.Any]) -> Member:
         address=answer.get("host", ""),
         timeline=timeline if isinstance(timeline, int) else None,
         lag=lag if isinstance(lag, int) else None,
+        replay_lag=replay_lag if isinstance(replay_lag, int) else None,
         pending_restart=bool(answer.get("pending_restart")),
         renounces_synchronous=bool((answer.get("tags") or {}).get("nosync")),
     )

@@ -111,7 +111,7 @@ def test_a_switchover_that_cannot_be_is_refused_with_the_reason(three):
     three.lab.shell(three.hostname(primary), "charmed-postgresql.patronictl pause")
     try:
         three.until("Patroni is paused", lambda: three.patroni().get("pause"))
-        assert refusal(standby) == "No switchover: Patroni is paused; run `patronictl resume`"
+        assert refusal(standby) == "No switchover: Patroni is paused; run `sudo charmed-postgresql.patronictl resume`"
         assert "Patroni is paused" in three.action("pg/leader", "get-cluster-status")["status"]
     finally:
         three.lab.shell(three.hostname(primary), "charmed-postgresql.patronictl resume")

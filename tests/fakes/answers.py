@@ -60,6 +60,8 @@ def _member(shared: RaftCluster, process: Process, state: str) -> Json:
         answer["timeline"] = process.data.timeline
     if not leader:
         answer["lag"] = "unknown" if process.lag is None or process.data is None else process.lag
+    if process.replay_lag is not None and not leader:
+        answer["replay_lag"] = process.replay_lag
     if process.pending_restart:
         answer["pending_restart"] = True
     if process.renounces_synchronous:

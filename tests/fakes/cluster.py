@@ -192,6 +192,8 @@ class RaftCluster:
         for process in self.alive():
             if process is primary:
                 continue
+            if process.awaits_resume and not self.paused:
+                process.state, process.since, process.awaits_resume = "starting", self.world.now, False
             waited = self.world.now - process.since
             if process.data is None:
                 self._clone(process)

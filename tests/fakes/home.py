@@ -13,6 +13,7 @@ import charm_._main as charm_library
 
 import charm
 import draining
+import graceful_stop
 import hook_tool_cache
 import leaving
 import refresh
@@ -77,6 +78,7 @@ def at_home(machine: world.Machine, directory: pathlib.Path) -> collections.abc.
             mock.patch.object(service, "systemd", _Systemd(machine)),
             mock.patch.object(charm, "time", time),
             mock.patch.object(draining, "time", time),
+            mock.patch.object(graceful_stop, "time", time),
             mock.patch.object(leaving, "time", time),
             mock.patch.object(refresh, "time", time),
             mock.patch.object(refresh_situation, "time", time),

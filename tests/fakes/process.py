@@ -34,7 +34,12 @@ class Process:
         self.data: datafiles.Data | None = machine.data
         self.lag: int | None = 0
         self.pending_restart = False
+        self.replay_lag: int | None = None
+        self.awaits_resume = False
         self.connect()
+        if self.raft is not None and self.raft.paused and self.data is not None:
+            # A paused Patroni starts no PostgreSQL.
+            self.state, self.awaits_resume = "stopped", True
 
     def reload(self) -> None:
         """Read the configuration file."""

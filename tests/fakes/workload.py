@@ -183,7 +183,11 @@ class Sql(sql.Sql):
             "backup_running": False,
             "archiver_failing": False,
         }
-        return sql.Activity(**(idle | self._database().activity))
+        database = self._database()
+        on = self._machine.world.at(self._address) if self._address else self._machine
+        assert on is not None
+        assert on.patroni is not None
+        return sql.Activity(**(idle | (database.activity if on.patroni.is_leader else on.activity)))
 
 
 class Workload(machine.Workload):

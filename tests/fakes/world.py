@@ -151,6 +151,8 @@ class Machine:
         self.stops = 0
         self.enabled = False
         self.sql_fault = False
+        self.activity: dict[str, typing.Any] = {}
+        """Values of sql.Activity, while this machine's PostgreSQL is a standby, that are not those of an idle one."""
         self.patroni: cluster.Process | None = None
         self.snaps = snapd.Snaps(self)
         self.services: dict[str, str] = {}

@@ -71,7 +71,7 @@ FAULTS = [
                 "    if True:\n",
             ),
             Edit(
-                "src/refresh.py",
+                "src/graceful_stop.py",
                 "    if known.is_primary and any(member.is_running for member in others):\n",
                 "    if False:\n",
             ),

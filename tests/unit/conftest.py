@@ -25,7 +25,7 @@ def check(on: juju.Application) -> None:
     for unit in on.units.values():
         for status in unit.statuses:
             # charm-refresh's own texts are its own; none of the charm's may be cut by `juju status`.
-            assert len(status.message) <= 150, status.message
+            assert len(status.message) <= 120, status.message
 
 
 @pytest.fixture(autouse=True)

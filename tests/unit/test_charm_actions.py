@@ -47,7 +47,7 @@ def test_the_table_tells_that_patroni_is_paused(deployed: Deployed) -> None:
     on = deployed(1)
     on.world.raft.paused = True
     text = on.units[0].act("get-cluster-status", format="table").results["status"]
-    assert text.endswith("Patroni is paused: no failover. Run `patronictl resume`.")
+    assert text.endswith("Patroni is paused: no failover. Run `sudo charmed-postgresql.patronictl resume` on a unit.")
 
 
 def test_get_cluster_status_as_json(deployed: Deployed) -> None:
@@ -190,7 +190,10 @@ def test_switchover_without_another_unit(deployed: Deployed) -> None:
 def test_switchover_while_paused(deployed: Deployed) -> None:
     on = deployed(3)
     on.world.raft.paused = True
-    assert on.units[0].act("switchover").failure == "No switchover: Patroni is paused; run `patronictl resume`"
+    assert (
+        on.units[0].act("switchover").failure
+        == "No switchover: Patroni is paused; run `sudo charmed-postgresql.patronictl resume`"
+    )
 
 
 def test_switchover_during_a_refresh(deployed: Deployed) -> None:

@@ -19,6 +19,8 @@ CONDITIONS: dict[str, dict[str, object]] = {
     "lag": {"lag": handover.MAXIMUM_LAG_BYTES + 1, "role": cluster.Role.STANDBY},
     "other timeline": {"timeline": 2},
     "timeline unknown": {"timeline": None},
+    "much to replay": {"replay_lag": 64 * 2**20 + 1},
+    "little to replay": {"replay_lag": 64 * 2**20},
 }
 
 
@@ -28,7 +30,8 @@ def is_safe(member: cluster.Member, view: cluster.ClusterView, synchronous: bool
     streams = member.state == "streaming" and not member.is_primary
     behind = member.lag is None or (not synchronous and member.lag > 1024 * 1024)
     confirmed = member.role is cluster.Role.SYNCHRONOUS_STANDBY or not synchronous
-    return streams and not behind and confirmed and member.timeline in (None, view.primary.timeline)
+    late = member.replay_lag is not None and member.replay_lag > 64 * 1024 * 1024
+    return streams and not behind and not late and confirmed and member.timeline in (None, view.primary.timeline)
 
 
 @pytest.mark.parametrize("synchronous", [True, False])
@@ -71,7 +74,7 @@ def test_a_preferred_member_comes_first_only_if_it_is_fit() -> None:
     ("view", "reason"),
     [
         (None, "the cluster does not answer"),
-        (known.view(3, paused=True), "patronictl resume"),
+        (known.view(3, paused=True), "run `sudo charmed-postgresql.patronictl resume`"),
         (known.view(3, primary=None), "there is no primary"),
         (known.view(3, changes={0: {"state": "stopped"}}), "there is no primary"),
         (known.view(1), "there is no other member"),

@@ -12,6 +12,7 @@ from hypothesis import strategies
 
 import config
 import facts
+import problems
 import timer
 from gating import affected
 from snap_refresh import decision, model, planner, statuses, turns
@@ -83,7 +84,7 @@ def test_a_unit_alone_proceeds() -> None:
             {},
             "the cluster is not healthy: The cluster has no primary; see the action get-cluster-status",
         ),
-        ({"cluster": known.view(3, paused=True)}, {}, "Patroni is paused"),
+        ({"cluster": known.view(3, paused=True)}, {}, f"the cluster is not healthy: {problems.PAUSED}"),
         ({"cluster": known.view(3, switchover_scheduled=True)}, {}, "a switchover is scheduled"),
         ({"config": None}, {}, "the configuration is not right"),
         (
