@@ -1,14 +1,16 @@
 """What is tried: each step of a refresh and of a rollback, and what befalls it. Declarations only.
 
 Three units, 2 first: unit 2 refreshes, the refresh pauses, the operator resumes on unit 1, unit 0 follows by itself. A
-rollback begins at the pause, so only unit 2 goes back. Steps are seen from outside, as anybody can: in Juju's log, and
-in the command lines that the charm runs.
+rollback begins at the pause after the first unit, so only unit 2 goes back. Steps are seen from outside, as anybody
+can: in Juju's log, and in the command lines that the charm runs.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import re
+from collections.abc import Iterable
 
 HIGHEST, NEXT, LOWEST = 2, 1, 0
 UNITS = 3
@@ -49,19 +51,39 @@ class Step:
     seen: Seen
     primaries: tuple[int, ...] = (LOWEST, NEXT, HIGHEST)
     """Where the primary may be at the beginning for the step to come."""
+    is_action: bool = False
+    """Whether what is cut off is an action: then the operator runs it again, and no hook has to follow."""
+
+    @property
+    def told_by_charm(self) -> str:
+        """The words with which the charm tells that the step has come; empty where the agent tells it, or nobody."""
+        text = self.seen.text if isinstance(self.seen, Logged) else ""
+        return "" if text.startswith("executing operation") else text
 
 
 _SNAP_REFRESH = "snap refresh charmed-postgresql --revision="
 _HAND_OVER = "Handing over the primary from"
+_HANDED_OVER = "is the primary now"
 _ALLOWED = "Allowed next unit to refresh"
 _BEGUN = "Refreshing PostgreSQL on this unit from"
 _UPGRADE = 'executing operation "run upgrade-charm hook"'
 
 REFRESH = (
-    Step("check", "the action `pre-refresh-check` runs", Logged(None, 'executing operation "run action')),
+    Step(
+        "check",
+        "the action `pre-refresh-check` runs",
+        Logged(None, 'executing operation "run action'),
+        is_action=True,
+    ),
     Step("upgrade-charm", "unit 2 has its new charm, the hook begins", Logged(HIGHEST, _UPGRADE)),
     Step("upgrade-charm-last", "unit 0 has its new charm, the hook begins", Logged(LOWEST, _UPGRADE)),
     Step("hand-over", "unit 2 hands the primary over", Logged(HIGHEST, _HAND_OVER), primaries=(NEXT, HIGHEST)),
+    Step(
+        "handed-over",
+        "unit 2 has handed the primary over, not yet committed",
+        Logged(HIGHEST, _HANDED_OVER),
+        primaries=(NEXT, HIGHEST),
+    ),
     Step("drain", "unit 2 begins: the primary is told not to wait for it", Logged(HIGHEST, _BEGUN)),
     Step("stop", "unit 2 stops PostgreSQL", Ran(HIGHEST, "snap stop charmed-postgresql.patroni")),
     Step("snap", "unit 2 has asked snapd for the refresh", Ran(HIGHEST, _SNAP_REFRESH)),
@@ -72,14 +94,30 @@ REFRESH = (
     ),
     Step("gate", "unit 2 is healthy and allows the next, not yet committed", Logged(HIGHEST, _ALLOWED)),
     Step("paused", "the refresh waits for the operator", Asked(NEXT)),
-    Step("resume", "the action `resume-refresh` begins on unit 1", Logged(NEXT, 'executing operation "run action')),
-    Step("resume-snap", "unit 1 has asked snapd for the refresh, in the action", Ran(NEXT, _SNAP_REFRESH)),
+    Step(
+        "resume",
+        "the action `resume-refresh` begins on unit 1",
+        Logged(NEXT, 'executing operation "run action'),
+        is_action=True,
+    ),
+    Step(
+        "resume-snap",
+        "unit 1 has asked snapd for the refresh, in the action",
+        Ran(NEXT, _SNAP_REFRESH),
+        is_action=True,
+    ),
     Step("last-snap", "unit 0 has asked snapd for the refresh", Ran(LOWEST, _SNAP_REFRESH)),
     Step("finish", "unit 0 is healthy, the end is not yet committed", Logged(LOWEST, _ALLOWED)),
 )
 ROLLBACK = (
     Step("upgrade-charm", "unit 2 has the old charm again, the hook begins", Logged(HIGHEST, _UPGRADE)),
     Step("hand-over", "unit 2 hands the primary over", Logged(HIGHEST, _HAND_OVER), primaries=(NEXT, HIGHEST)),
+    Step(
+        "handed-over",
+        "unit 2 has handed the primary over, not yet committed",
+        Logged(HIGHEST, _HANDED_OVER),
+        primaries=(NEXT, HIGHEST),
+    ),
     *(step for step in REFRESH if step.name in ("drain", "stop", "snap", "snap-changed")),
     Step("finish", "unit 2 is healthy, the end is not yet committed", Logged(HIGHEST, _ALLOWED)),
 )
@@ -113,17 +151,33 @@ ELSEWHERE = {
     "raft-leader": "the machine of Raft's leader loses its power for 10 s",
     "juju-leader": "the agent of Juju's leader is away for 60 s",
     "outage": "the controller is away for 45 s, from the first hook on",
+    "outage-refresh": "the controller is away from then on until the unit's refresh is over",
 }
 """What befalls one step each, mostly while unit 2 is stopped."""
 
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """How a cell is known not to pass. Whatever else goes wrong in it is a failure."""
+
+    problem: str
+    """The problem, as a regular expression that matches the whole of it."""
+    reason: str
+
+    def covers(self, problems: Iterable[str]) -> bool:
+        """Whether nothing but what is known has gone wrong."""
+        return all(re.fullmatch(self.problem, problem) for problem in problems)
+
+
 LIMITS = {
-    "refresh/snap/frozen-patroni": (
+    "refresh/snap/frozen-patroni": Limit(
+        r"\S+ and \S+ took writes at once for [\d.]+ s",
         "PostgreSQL stays a primary until its Patroni goes on, while another is promoted: only a watchdog device "
         '(Patroni documentation, "Watchdog Support") could end it. It acknowledges nothing: its synchronous standbys '
-        "have gone over to the new primary"
+        "have gone over to the new primary",
     ),
 }
-"""Cells that do not pass, and why."""
+"""Cells that do not pass."""
 
 QUICK = frozenset(
     {
@@ -165,9 +219,9 @@ class Cell:
         return f"{self.life}/{self.step.name}/{self.fault}"
 
     @property
-    def limit(self) -> str:
-        """Why it is known not to pass; empty if it has to."""
-        return LIMITS.get(self.name, "")
+    def limit(self) -> Limit | None:
+        """How it is known not to pass; None if it has to."""
+        return LIMITS.get(self.name)
 
     @property
     def quick(self) -> bool:

@@ -13,7 +13,17 @@ import cells
 
 STAGES = (
     ("check",),
-    ("upgrade-charm", "upgrade-charm-last", "hand-over", "drain", "stop", "snap", "snap-changed", "gate"),
+    (
+        "upgrade-charm",
+        "upgrade-charm-last",
+        "hand-over",
+        "handed-over",
+        "drain",
+        "stop",
+        "snap",
+        "snap-changed",
+        "gate",
+    ),
     ("paused",),
     ("resume", "resume-snap"),
     ("last-snap", "finish"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import pathlib
+import typing
 from collections.abc import Iterable, Mapping
 
 import cells
+import trial
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/reference/fault-matrix.md"
 RESULTS = DOCUMENT.with_suffix(".json")
@@ -47,7 +50,35 @@ class Row:
     gap: float | None = None
     promotions: int | None = None
     commands: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+
+def row(cell: cells.Cell, outcome: trial.Outcome) -> Row:
+    """Return what a cell gave. Nothing has passed of which it is not known when it had recovered."""
+    problems = list(outcome.problems)
+    if not problems and outcome.recovery is None:
+        problems.append("it is not known when it recovered")
+    result = "failed"
+    if not problems:
+        result = "passed"
+    elif cell.limit is not None and cell.limit.covers(problems):
+        result = "limit"
+    counted = collections.Counter(outcome.commands)
+    return Row(
+        result=result,
+        recovery=_rounded(outcome.recovery),
+        seconds=_rounded(outcome.seconds),
+        gap=_rounded(outcome.gap),
+        promotions=outcome.promotions,
+        commands=tuple(f"{command} x {number}" if number > 1 else command for command, number in counted.items()),
+        failures=tuple(outcome.failures),
+        problems=tuple(problems),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def load(path: pathlib.Path = RESULTS) -> dict[str, Row]:
@@ -55,18 +86,20 @@ def load(path: pathlib.Path = RESULTS) -> dict[str, Row]:
     if not path.exists():
         return {}
     kept = json.loads(path.read_text())
-    return {
-        name: Row(**{**fields, "commands": tuple(fields["commands"]), "problems": tuple(fields["problems"])})
-        for name, fields in kept.items()
-    }
+    return {name: _row(fields) for name, fields in kept.items()}
 
 
-def keep(name: str, row: Row, path: pathlib.Path = RESULTS, document: pathlib.Path = DOCUMENT) -> None:
+def _row(fields: dict[str, typing.Any]) -> Row:
+    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    return Row(**{**fields, **lists})
+
+
+def keep(name: str, found: Row, path: pathlib.Path = RESULTS, document: pathlib.Path = DOCUMENT) -> None:
     """Replace a cell's row, and write the page anew."""
-    rows = load(path) | {name: row}
+    rows = load(path) | {name: found}
     known = {cell.name for cell in cells.CELLS}
     rows = {each: rows[each] for each in sorted(rows) if each in known}
-    path.write_text(json.dumps({each: dataclasses.asdict(row) for each, row in rows.items()}, indent=1) + "\n")
+    path.write_text(json.dumps({each: dataclasses.asdict(kept) for each, kept in rows.items()}, indent=1) + "\n")
     document.write_text(page(rows))
 
 
@@ -78,6 +111,9 @@ def page(rows: Mapping[str, Row]) -> str:
     parts.append(f"## What befalls each step\n\n{_meanings(cells.EVERYWHERE)}")
     parts.append(f"## Other faults\n\n{_others(rows)}")
     parts.append(f"## Steps\n\n{_meanings({f'{n}': s.what for n, s in _steps().items()})}")
+    failures = _failures(rows)
+    if failures:
+        parts.append(f"## Actions that failed on the way\n\n{failures}")
     notes = _notes(rows)
     if notes:
         parts.append(f"## What did not pass\n\n{notes}")
@@ -114,12 +150,12 @@ def _grid(life: str, steps: Iterable[cells.Step], rows: Mapping[str, Row]) -> st
     )
 
 
-def _short(row: Row | None) -> str:
-    if row is None:
+def _short(found: Row | None) -> str:
+    if found is None:
         return NOT_RUN
-    if row.result != "passed":
-        return f"**{row.result}**"
-    return "; ".join([_seconds(row.recovery), f"gap {_seconds(row.gap)}", *row.commands])
+    if found.result != "passed":
+        return f"**{found.result}**"
+    return "; ".join([_seconds(found.recovery), f"gap {_seconds(found.gap)}", *found.commands])
 
 
 def _seconds(value: float | None) -> str:
@@ -131,13 +167,13 @@ def _others(rows: Mapping[str, Row]) -> str:
     for cell in cells.CELLS:
         if cell.fault not in cells.ELSEWHERE:
             continue
-        row = rows.get(cell.name)
+        found = rows.get(cell.name)
         fields = [cell.fault, cells.ELSEWHERE[cell.fault], cell.step.name]
-        if row is None:
+        if found is None:
             fields += [NOT_RUN, "", "", ""]
         else:
-            result = row.result if row.result == "passed" else f"**{row.result}**"
-            fields += [result, _seconds(row.recovery), _seconds(row.gap), "; ".join(row.commands)]
+            result = found.result if found.result == "passed" else f"**{found.result}**"
+            fields += [result, _seconds(found.recovery), _seconds(found.gap), "; ".join(found.commands)]
         lines.append(f"| {' | '.join(fields)} |")
     return "\n".join(lines) + "\n"
 
@@ -146,11 +182,18 @@ def _meanings(meanings: Mapping[str, str]) -> str:
     return "\n".join(["| name | meaning |", "|---|---|", *(f"| {k} | {v} |" for k, v in meanings.items())]) + "\n"
 
 
+def _failures(rows: Mapping[str, Row]) -> str:
+    told = {cell.name: rows[cell.name].failures for cell in cells.CELLS if cell.name in rows}
+    lines = [f"- **{name}**: {'; '.join(failures)}" for name, failures in told.items() if failures]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
 def _notes(rows: Mapping[str, Row]) -> str:
     lines: list[str] = []
     for cell in cells.CELLS:
-        row = rows.get(cell.name)
-        if row is not None and row.result != "passed":
-            told = f"{'; '.join(row.problems)}. {cell.limit}".strip(". ")
-            lines.append(f"- **{cell.name}** ({row.result}): {told}.")
+        found = rows.get(cell.name)
+        if found is not None and found.result != "passed":
+            reason = cell.limit.reason if cell.limit and found.result == "limit" else ""
+            told = f"{'; '.join(found.problems)}. {reason}".strip(". ")
+            lines.append(f"- **{cell.name}** ({found.result}): {told}.")
     return "\n".join(lines) + "\n" if lines else ""

@@ -20,6 +20,10 @@ import sighting
 from rehearsal import deployment, load, records
 
 INTERVAL_SECONDS = 0.1
+DEADLINE_SECONDS = 2.0
+"""How long one question may take, and before it the connection as long again (rehearsal/postgresql.py)."""
+HOLE_SECONDS = 2 * DEADLINE_SECONDS + 2.0
+"""How long the samples may leave in the dark what happens. The host may be busy with other things."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +38,22 @@ class Sampler:
     """Samples three units while the context lasts."""
 
     def __init__(
-        self, machines: Mapping[str, sighting.Machine], addresses: Mapping[str, str], directory: pathlib.Path
+        self,
+        machines: Mapping[str, sighting.Machine],
+        addresses: Mapping[str, str],
+        sizes: Mapping[int, str],
+        directory: pathlib.Path,
     ) -> None:
         self._machines = machines
         self._addresses = addresses
+        self._sizes = sizes
         self._directory = directory
         self._stack = contextlib.ExitStack()
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look_at_links, daemon=True)
-        self.links: dict[str, set[str]] = {unit: set() for unit in machines}
-        """The local revisions of the snap that were current on each unit since `forget_links`."""
+        self._thread = threading.Thread(target=self._look_at_revisions, daemon=True)
+        self.revisions: dict[str, set[str]] = {unit: set() for unit in machines}
+        """The revisions of the snap that were current on each unit since `forget_revisions`."""
 
     def start(self, passwords: pathlib.Path) -> None:
         """Begin. passwords: as `load.passfile` gives them."""
@@ -52,18 +61,16 @@ class Sampler:
         environment = {**os.environ, "PGPASSFILE": str(passwords), "PYTHONPATH": str(load.TREE)}
         for unit, machine in self._machines.items():
             reader = [sys.executable, "-m", "rehearsal.reader", f"--host={self._addresses[unit]}"]
-            reader += [f"--user={deployment.USER}", f"--interval={INTERVAL_SECONDS}"]
+            reader += [f"--user={deployment.USER}", f"--interval={INTERVAL_SECONDS}", f"--deadline={DEADLINE_SECONDS}"]
             output = self._stack.enter_context(self._records(unit).open("wb"))
             log = self._stack.enter_context(self._records(unit).with_suffix(".log").open("wb"))
-            self._processes.append(
-                subprocess.Popen(
-                    load.in_network_of(machine.name)(reader),
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=log,
-                    env=environment,
-                    cwd=load.TREE,
-                )
+            self._processes[unit] = subprocess.Popen(
+                load.in_network_of(machine.name)(reader),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=log,
+                env=environment,
+                cwd=load.TREE,
             )
         self._thread.start()
 
@@ -71,18 +78,42 @@ class Sampler:
         """End."""
         self._ended.set()
         self._thread.join()
-        for process in self._processes:
+        for process in self._processes.values():
             assert process.stdin
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-        for process in self._processes:
+        for process in self._processes.values():
             process.wait(timeout=30)
         self._stack.close()
 
-    def forget_links(self) -> None:
+    def forget_revisions(self) -> None:
         """Begin anew to collect the snap's revisions."""
-        for seen in self.links.values():
+        for seen in self.revisions.values():
             seen.clear()
+
+    def gaps(self, start: float, end: float) -> list[str]:
+        """Return what the samples do not tell of that time, in words."""
+        found = [
+            f"the sampler of {unit} has ended"
+            for unit, process in self._processes.items()
+            if process.poll() is not None
+        ]
+        if not self._thread.is_alive():
+            found.append("nobody looks at the snaps' revisions any more")
+        for unit in self._machines:
+            longest = longest_hole(self.reads(unit, start, end), start, end)
+            if longest > HOLE_SECONDS:
+                found.append(f"{unit} was not sampled for {longest:.1f} s")
+        return found
+
+    def primaries(self, when: float) -> set[str]:
+        """Return the units that took writes when they were last asked before that time."""
+        found: set[str] = set()
+        for unit in self._machines:
+            answers = [read for read in self.reads(unit, when - 2 * HOLE_SECONDS, when) if read.ended <= when]
+            if answers and answers[-1].primary:
+                found.add(unit)
+        return found
 
     def reads(self, unit: str, start: float, end: float) -> list[records.Read]:
         """Return what a unit's PostgreSQL was asked between the two times.
@@ -108,12 +139,18 @@ class Sampler:
     def _records(self, unit: str) -> pathlib.Path:
         return self._directory / f"{unit.replace('/', '-')}.jsonl"
 
-    def _look_at_links(self) -> None:
+    def _look_at_revisions(self) -> None:
         while not self._ended.wait(INTERVAL_SECONDS):
             for unit, machine in self._machines.items():
-                link = machine.link()
-                if link:
-                    self.links[unit].add(link)
+                revision = machine.revision(self._sizes)
+                if revision:
+                    self.revisions[unit].add(revision)
+
+
+def longest_hole(reads: Iterable[records.Read], start: float, end: float) -> float:
+    """Return the longest time between two answers, or failures to get one, in seconds."""
+    times = [start, *(read.ended for read in reads if start < read.ended < end), end]
+    return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
 def primary_spans(reads: Iterable[records.Read]) -> list[tuple[float, float]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import itertools
-import json
 import pathlib
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import application
 import cells
@@ -18,16 +16,13 @@ import itineraries
 import life
 import sampling
 import sighting
+import stillness
+import trial
 import writing
 
+from lab.image import mirror
+from lab.snaps.proxy import index
 from rehearsal import bench, charms, deployment, history, load, readback
-
-_DISPATCH = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PATH=hooks/update-status ./dispatch"
-_STATE = """
-systemctl show --property ActiveEnterTimestampMonotonic,MainPID snap.charmed-postgresql.patroni.service
-stat --format '%Y %Z' /var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml
-snap list charmed-postgresql | tail -1
-"""
 
 
 @dataclasses.dataclass
@@ -36,7 +31,6 @@ class _Before:
     timeline: int
     primary: str
     revisions: dict[str, str]
-    links: dict[str, str]
 
 
 class Scene:
@@ -46,6 +40,7 @@ class Scene:
         self.application = applied
         self.machines: dict[str, sighting.Machine] = {}
         self.target = ""
+        self._sizes = _sizes(applied)
         self._packed = packed
         self._directory = directory
         (directory / "charms").mkdir(parents=True, exist_ok=True)
@@ -64,7 +59,9 @@ class Scene:
         self.machines = {unit: sighting.Machine(settings, self.application.hostname(unit)) for unit in units}
         self._writing = self._stack.enter_context(writing.Writing(self.application, self._directory / "writing"))
         passwords = self._stack.enter_context(load.passfile(self.application.passwords()))
-        self._sampler = sampling.Sampler(self.machines, self.application.addresses(), self._directory / "samples")
+        self._sampler = sampling.Sampler(
+            self.machines, self.application.addresses(), self._sizes, self._directory / "samples"
+        )
         self._sampler.start(passwords)
         self._stack.callback(self._sampler.stop)
         return self
@@ -74,9 +71,13 @@ class Scene:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    def is_refreshed(self, unit: str) -> bool:
+        """Whether the unit's snap is of the revision that the refresh leads to."""
+        return self.machines[unit].revision(self._sizes) == self.target
+
     # A life
 
-    def play(self, itinerary: itineraries.Itinerary) -> dict[str, life.Outcome]:
+    def play(self, itinerary: itineraries.Itinerary) -> dict[str, trial.Outcome]:
         """Go through an itinerary; the outcomes by the cells' names. What was wrong is among their problems.
 
         Raises:
@@ -89,12 +90,12 @@ class Scene:
         [present] = set(revisions.values())
         version = self._next_version(present)
         self.target = version.revision
-        trials = [life.Trial(cell, self) for cell in itinerary.cells]
+        trials = [trial.Trial(cell, self) for cell in itinerary.cells]
         with contextlib.ExitStack() as stack:
             lived = life.Life(self.application, self.machines, trials)
             stack.callback(lived.end)
-            for trial in trials:
-                trial.striking.prepare()
+            for each in trials:
+                each.striking.prepare()
             before = self._look_before(revisions)
             coming = charms.variant(self._packed, version, self._directory / "charms")
             if itinerary.life == "refresh":
@@ -104,10 +105,10 @@ class Scene:
                 lived.roll_back(coming, self._charm, present)
         self.application.settle(cells.UNITS, life.PATIENCE)
         self._writing.await_write()
-        for trial in trials:
-            trial.missed()
+        for each in trials:
+            each.missed()
         self._check(itinerary, trials, before)
-        return {trial.cell.name: trial.outcome for trial in trials}
+        return {each.cell.name: each.outcome for each in trials}
 
     def _next_version(self, present: str) -> charms.Version:
         """A version that may follow, with the other one of the two snaps."""
@@ -121,46 +122,47 @@ class Scene:
             self.application.settle(cells.UNITS, life.PATIENCE)
 
     def _look_before(self, revisions: dict[str, str]) -> _Before:
-        self._sampler.forget_links()
-        links = {unit: machine.link() for unit, machine in self.machines.items()}
-        return _Before(time.monotonic(), self._timeline(), self.application.primary(), revisions, links)
+        self._sampler.forget_revisions()
+        return _Before(time.monotonic(), self._timeline(), self.application.primary(), revisions)
 
     def _timeline(self) -> int:
         return max(member.get("timeline", 0) for member in self.application.patroni()["members"])
 
     # What must hold
 
-    def _check(self, itinerary: itineraries.Itinerary, trials: Sequence[life.Trial], before: _Before) -> None:
+    def _check(self, itinerary: itineraries.Itinerary, trials: Sequence[trial.Trial], before: _Before) -> None:
         ended = time.monotonic()
-        promotions = self._timeline() - before.timeline
+        moved = self._timeline() - before.timeline
         problems = [
             f"{' and '.join(overlap.hosts)} took writes at once for {overlap.seconds:.1f} s"
             for overlap in self._sampler.overlaps(before.time, ended)
         ]
-        problems += _promotions(itinerary, trials, before, promotions)
-        problems += self._links(before)
-        for trial, following in itertools.pairwise([*trials, None]):
-            assert trial
+        problems += self._sampler.gaps(before.time, ended)
+        problems += strange_revisions(itinerary.life, before.revisions, self.target, self._sampler.revisions)
+        for each, following in itertools.pairwise([*trials, None]):
+            assert each
             until = min(ended, following.struck_at if following else ended)
-            trial.conclude(self._sampler, until)
-            if trial.is_struck:
-                trial.outcome.gap = self._writing.gap(trial.struck_at, until)
+            each.conclude(self._sampler, until)
+            if each.is_struck:
+                each.outcome.gap = self._writing.gap(each.struck_at, until)
+        problems += self._promotions(itinerary, trials, before, moved)
         problems += self._copies()
-        problems += self._changes()
-        for trial in trials:
-            trial.outcome.problems += problems
-            trial.outcome.promotions = promotions
-            trial.outcome.seconds = ended - before.time
+        problems += stillness.changes(self.application, self.machines)
+        for each in trials:
+            each.outcome.problems += problems
+            each.outcome.promotions = moved
+            each.outcome.seconds = ended - before.time
 
-    def _links(self, before: _Before) -> list[str]:
-        """Each unit had the old revision of the snap, or the new one, and nothing else."""
-        problems: list[str] = []
-        for unit, machine in self.machines.items():
-            known = {before.links[unit], machine.link()}
-            seen = self._sampler.links[unit]
-            if len(seen | known) > 2:
-                problems.append(f"{unit} had the revisions {', '.join(sorted(seen))} of the snap")
-        return problems
+    def _promotions(
+        self, itinerary: itineraries.Itinerary, trials: Sequence[trial.Trial], before: _Before, moved: int
+    ) -> list[str]:
+        slack = [each.promotions(self._sampler.primaries(each.struck_at)) for each in trials if each.is_struck]
+        expected = bench.expected_switchovers(before.primary, list(before.revisions))
+        if itinerary.life == "rollback":
+            # From unit 2 it moves to unit 1 first; from there, whose turn is next, to unit 2; and away to go back.
+            expected = (0, 2, 3)[deployment.number(before.primary)]
+        least, most = (expected - sum(f for f, _ in slack), expected + sum(m for _, m in slack))
+        return [] if least <= moved <= most else [f"{moved} promotions instead of {expected}"]
 
     def _copies(self) -> list[str]:
         recorded = self._writing.history
@@ -170,42 +172,26 @@ class Scene:
             problems += _compare(copy, recorded)
         return problems
 
-    def _changes(self) -> list[str]:
-        """Another event changes nothing."""
-        before = self._state()
-        with concurrent.futures.ThreadPoolExecutor() as executor:
-            list(executor.map(lambda unit: self.application.juju.exec(_DISPATCH, unit=unit, wait=120), self.machines))
-        after = self._state()
-        return [f"another event changed {name}" for name in before if before[name] != after[name]]
 
-    def _state(self) -> dict[str, str]:
-        def of(unit: str) -> dict[str, str]:
-            on_machine = self.application.lab.shell(self.machines[unit].name, _STATE)
-            shown = json.loads(self.application.juju.cli("show-unit", unit, "--format", "json"))[unit]
-            told = self.application.units()[unit].workload_status
-            return {
-                f"the service of {unit}": on_machine,
-                f"the databags that {unit} sees": json.dumps(shown["relation-info"], sort_keys=True),
-                f"the status of {unit}": f"{told.current} {told.message}",
-            }
-
-        with concurrent.futures.ThreadPoolExecutor() as executor:
-            return {name: text for each in executor.map(of, self.machines) for name, text in each.items()}
+def _sizes(applied: application.Application) -> dict[int, str]:
+    """The revisions of the workload's snap in the store by the sizes of their files, which tell them apart."""
+    revisions = index.IndexFile(applied.lab.settings.store, mirror.architecture()).snaps()[deployment.SNAP].revisions
+    sizes = {each.size: number for number, each in revisions.items()}
+    assert len(sizes) == len(revisions), "two revisions of the snap are of the same size"
+    return sizes
 
 
-def _promotions(
-    itinerary: itineraries.Itinerary, trials: Sequence[life.Trial], before: _Before, promotions: int
-) -> list[str]:
-    fewer = sum(trial.striking.promotions[0] for trial in trials)
-    more = sum(trial.striking.promotions[1] for trial in trials)
-    expected = bench.expected_switchovers(before.primary, list(before.revisions))
-    least, most = expected, expected
-    if itinerary.life == "rollback":
-        # From unit 2 it moves to unit 1 first; from there, whose turn is next, to unit 2; and away to go back.
-        expected = least = most = (0, 2, 3)[deployment.number(before.primary)]
-    if least - fewer <= promotions <= most + more:
-        return []
-    return [f"{promotions} promotions instead of {expected}"]
+def strange_revisions(life: str, old: Mapping[str, str], new: str, seen: Mapping[str, set[str]]) -> list[str]:
+    """Return which units had another revision of the snap than the old or the new one.
+
+    In a rollback the new one belongs on the highest unit alone. old, seen: by the units' names.
+    """
+    problems: list[str] = []
+    for unit, revisions in seen.items():
+        refreshes = life == "refresh" or deployment.number(unit) == cells.HIGHEST
+        if strange := revisions - {old[unit], *([new] if refreshes else [])}:
+            problems.append(f"{unit} had the revision {', '.join(sorted(strange))} of the snap")
+    return problems
 
 
 def _compare(copy: readback.Copy, recorded: history.History) -> list[str]:

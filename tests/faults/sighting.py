@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import cells
 
@@ -38,12 +39,20 @@ class Machine:
         """The processes of Patroni's service and of its PostgreSQL."""
         return dict(_commands(self._group / "system.slice/snap.charmed-postgresql.patroni.service"))
 
-    def link(self) -> str:
-        """Which revision of the snap is current, by snapd's own local number; empty in the midst of a change."""
+    def revision(self, sizes: Mapping[int, str]) -> str:
+        """Which revision of the snap is current; empty in the midst of a change.
+
+        sizes: the store's revisions by the sizes of their files. snapd's own numbers (x1, x2...) tell only when a file
+        came to the machine; that name is told where the store has no such file.
+        """
         try:
-            return str((self.root / "snap/charmed-postgresql/current").readlink())
+            link = str((self.root / "snap/charmed-postgresql/current").readlink())
         except OSError:
             return ""
+        try:
+            return sizes.get((self.root / f"var/lib/snapd/snaps/charmed-postgresql_{link}.snap").stat().st_size, link)
+        except OSError:
+            return link
 
 
 def _commands(group: pathlib.Path) -> Iterator[tuple[int, str]]:
@@ -83,6 +92,12 @@ class Log:
         return lines
 
 
+def moment(line: Mapping[str, str]) -> float:
+    """Return when a line was logged, in seconds of `time.monotonic()`."""
+    logged = datetime.datetime.fromisoformat(line["time"]).timestamp()
+    return logged - time.time() + time.monotonic()
+
+
 def unit_of(entity: str) -> str:
     """Return the unit of a log line's entity ("unit-pg-2")."""
     application, _, number = entity.removeprefix("unit-").rpartition("-")
@@ -120,7 +135,7 @@ class Sighting(threading.Thread):
             for line in self._log.poll():
                 unit = unit_of(line["entity"])
                 if seen.text in line["message"] and seen.unit in (None, _number(unit)) and unit in self._units:
-                    self.come(unit)
+                    self.come(unit, moment(line))
                     return
 
     def _watch(self, seen: cells.Ran) -> None:
@@ -131,9 +146,9 @@ class Sighting(threading.Thread):
                 return
             time.sleep(POLL_SECONDS)
 
-    def come(self, unit: str) -> None:
-        """It has come: call back. For a step that others have to see, they call this."""
-        self.time, self.unit = time.monotonic(), unit
+    def come(self, unit: str, when: float | None = None) -> None:
+        """It has come: call back. For a step that others have to see, they call this. when: if not just now."""
+        self.time, self.unit = time.monotonic() if when is None else when, unit
         try:
             self._callback(unit)
         except BaseException as error:  # told to the thread that waits for it

@@ -8,12 +8,10 @@ import typing
 from collections.abc import Callable
 
 import application
+import cells
 import sighting
 
 COMMON = "/var/snap/charmed-postgresql/common"
-WAL = f"{COMMON}/data/logs"
-DATA = f"{COMMON}/var/lib/postgresql"
-SNAPS = "/var/lib/snapd/snaps"
 
 
 class NotStruckError(AssertionError):
@@ -28,16 +26,26 @@ class Scene(typing.Protocol):
     target: str
     """The revision that the refresh leads to."""
 
+    def is_refreshed(self, unit: str) -> bool:
+        """Whether the unit's snap is of that revision now."""
+        ...
+
 
 class Strike(abc.ABC):
-    """One fault. `prepare` comes before the refresh, `strike` at the step, `heal` after `seconds`, `clear` at last."""
+    """One fault.
+
+    `prepare` comes before the refresh, `arm` before the step, `strike` at it, `heal` after `seconds`, `clear` at last.
+    """
 
     seconds = 0.0
     """How long it lasts."""
     fails = False
-    """Whether the charm's hook or action fails of it."""
+    """Whether the very hook or action fails of it that runs then."""
+    hampers = False
+    """Whether some hook of the unit fails, or an action is refused, while it lasts."""
     promotions = (0, 0)
-    """How many promotions fewer, and how many more there may be than without it."""
+    """How many promotions fewer, and how many more there may be than without it, where it befalls the primary or the
+    member that is to become it."""
     keeps_serving = False
     """Whether the unit's PostgreSQL must not be stopped while it lasts."""
 
@@ -45,9 +53,14 @@ class Strike(abc.ABC):
         self.scene = scene
         self.struck = ""
         """The unit whose recovery counts."""
+        self.done = 0.0
+        """From when on what succeeds is a recovery, if not from the end of `strike`."""
 
     def prepare(self) -> None:  # noqa: B027  many strikes need none
         """Nothing."""
+
+    def arm(self, step: cells.Step) -> None:  # noqa: B027  many strikes need none
+        """The step is looked out for from now on."""
 
     @abc.abstractmethod
     def strike(self, unit: str) -> None:
@@ -55,6 +68,10 @@ class Strike(abc.ABC):
 
     def heal(self) -> None:  # noqa: B027  many strikes need none
         """Let it end."""
+
+    def unproved(self) -> str:
+        """Return what is to be seen of it on the machine, and is not; nothing if it has happened as it should."""
+        return ""
 
     def clear(self) -> None:  # noqa: B027  many strikes need none
         """Leave nothing of it behind, also where it was not struck."""
@@ -84,6 +101,11 @@ class Strike(abc.ABC):
         """Let a unit's machine crash or start."""
         number = self.scene.machines[unit].name.rpartition("-")[2]
         self.call("fault_machine", model=self.model, machine=number, action=action)
+
+
+def highest(scene: Scene) -> str:
+    """Return the unit that refreshes first."""
+    return scene.application.unit(cells.HIGHEST)
 
 
 def await_(condition: Callable[[], bool], what: str, seconds: float) -> None:

@@ -6,16 +6,20 @@ import abc
 import contextlib
 import os
 import signal
-import typing
+import time
 from collections.abc import Iterable
 
+import cells
+import disk_strikes
 import sighting
+import snap_strikes
 import strike
-
-from rehearsal import deployment
+import trap
 
 FAULT_SECONDS = 60.0
 """How long a charm may take to notice that its hook tools fail."""
+REFRESH_SECONDS = 180.0
+"""How long the refresh of a snap may take."""
 STARTS_SECONDS = 0.5
 """How long a hook's process may take to be there, once the agent has said that it executes it."""
 
@@ -27,32 +31,55 @@ getattr(faults, sys.argv[1])(nspawn.Machines(settings.load()).get(sys.argv[2]))
 """
 
 
-class Kill(strike.Strike):
+class _OfCharm(strike.Strike):
+    """It befalls the charm's own process."""
+
     fails = True
+    springs = ""
+
+    def __init__(self, scene: strike.Scene) -> None:
+        super().__init__(scene)
+        self._trap: trap.Trap | None = None
+
+    def arm(self, step: cells.Step) -> None:
+        if step.told_by_charm and isinstance(step.seen, cells.Logged) and step.seen.unit is not None:
+            unit = self.scene.application.unit(step.seen.unit)
+            self._trap = trap.Trap.on(self.scene.machines[unit], unit)
+            self._trap.lay(step.told_by_charm, self.springs)
+
+    def clear(self) -> None:
+        if self._trap is not None:
+            self._trap.remove()
+
+
+class Kill(_OfCharm):
+    springs = trap.KILL
 
     def strike(self, unit: str) -> None:
+        if self._trap is not None:
+            return
         strike.await_(
             lambda: self.call("fault_kill_hook", model=self.model, unit=unit), f"a hook runs on {unit}", STARTS_SECONDS
         )
 
 
-class Exception_(strike.Strike):
+class Exception_(_OfCharm):
     """The unit's hook tools are gone, and so is the command with which the charm waits for snapd."""
 
-    fails = True
+    springs = trap.FAIL
 
     def strike(self, unit: str) -> None:
         machine = self.scene.machines[unit]
-        tools = machine.root / f"var/lib/juju/tools/unit-{unit.replace('/', '-')}"
-        aside = tools.with_name(f"{tools.name}.aside")
-        # A hook that is on its way out already would not notice.
-        strike.await_(lambda: _charm_runs(machine), f"a hook runs on {unit}", STARTS_SECONDS)
-        tools.rename(aside)
+        sprung, self._trap = self._trap, self._trap or trap.Trap.on(machine, unit)
         try:
-            _kill(pid for pid, command in machine.charm_processes().items() if command.startswith("snap "))
+            if sprung is None:
+                # A hook that is on its way out already would not notice.
+                strike.await_(lambda: _charm_runs(machine), f"a hook runs on {unit}", STARTS_SECONDS)
+                self._trap.tools.rename(self._trap.aside)
+                _kill(pid for pid, command in machine.charm_processes().items() if command.startswith("snap "))
             strike.await_(lambda: not _charm_runs(machine), "the charm ends", FAULT_SECONDS)
         finally:
-            aside.rename(tools)
+            self._trap.remove()
 
 
 class Agent(strike.Strike):
@@ -65,138 +92,14 @@ class Reboot(strike.Strike):
 
     def strike(self, unit: str) -> None:
         self.machine(unit, "crash")
+        # A hook may be through before the machine tells that it has started.
+        self.done = time.monotonic()
         self.machine(unit, "start")
 
 
 class Snapd(strike.Strike):
     def strike(self, unit: str) -> None:
         self.shell(unit, "systemctl restart snapd.service")
-
-
-class _HookOfSnap(strike.Strike):
-    seconds = 25.0
-    hook = ""
-    content = "fail"
-
-    @property
-    def _file(self) -> str:
-        return f"{strike.COMMON}/lab-fault-{self.hook}"
-
-    def prepare(self) -> None:
-        self.shell(self._highest, f"echo {self.content} >{self._file}")
-
-    @property
-    def _highest(self) -> str:
-        return max(self.scene.machines, key=deployment.number)
-
-    def strike(self, unit: str) -> None:
-        """The hook does it."""
-
-    def heal(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.shell(self._highest, f"rm -f {self._file}")
-
-
-class PreRefreshHook(_HookOfSnap):
-    hook = "pre-refresh"
-
-
-class PostRefreshHook(_HookOfSnap):
-    hook = "post-refresh"
-
-
-class SlowSnap(_HookOfSnap):
-    hook = "post-refresh"
-    content = "sleep 20"
-
-
-class _Store(strike.Strike):
-    """The store fails. What a machine has already, it would not ask the store for: so it is forgotten before."""
-
-    seconds = 75.0
-    keeps_serving = True
-    rule: typing.ClassVar[dict[str, str]] = {}
-
-    def prepare(self) -> None:
-        unit = max(self.scene.machines, key=deployment.number)
-        self.shell(unit, f"snap remove charmed-postgresql --revision={self.scene.target}", check=False)
-        self.scene.application.lab.store_faults({**self.rule, "snap": "charmed-postgresql"})
-
-    def strike(self, unit: str) -> None:
-        """The store does it."""
-
-    def heal(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.scene.application.lab.store_faults()
-
-
-class StoreRefuses(_Store):
-    rule: typing.ClassVar[dict[str, str]] = {"fault": "error", "message": "the store does not serve this revision"}
-
-
-class StoreAway(_Store):
-    rule: typing.ClassVar[dict[str, str]] = {"fault": "unreachable"}
-
-
-class SnapDiskFull(strike.Strike):
-    """Where snapd keeps snaps a file system lies that is as good as full, with the same snaps in it."""
-
-    seconds = 45.0
-    keeps_serving = True
-
-    def prepare(self) -> None:
-        unit = self.scene.application.unit(1)
-        self.shell(unit, f"snap remove charmed-postgresql --revision={self.scene.target}", check=False)
-        script = f"""set -e
-            mkdir -p /run/lab-snaps
-            size=$(du -sk {strike.SNAPS} | cut -f1)
-            mount -t tmpfs -o size=$((size + 4096))k tmpfs /run/lab-snaps
-            cp -a {strike.SNAPS}/. /run/lab-snaps/
-            mount --bind /run/lab-snaps {strike.SNAPS}"""
-        self.shell(unit, script)
-
-    def strike(self, unit: str) -> None:
-        """The disk does it."""
-
-    def heal(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        unit = self.scene.application.unit(1)
-        self.shell(unit, f"umount -l {strike.SNAPS} 2>/dev/null; umount -l /run/lab-snaps 2>/dev/null; true")
-
-
-class _Filled(strike.Strike):
-    seconds = 30.0
-    where = ""
-
-    def strike(self, unit: str) -> None:
-        script = f"""free=$(stat -f -c '%a' {self.where}); size=$(stat -f -c '%S' {self.where})
-            fallocate -l $((free * size)) {self.where}/filler || true
-            dd if=/dev/zero of={self.where}/filler bs=64k oflag=append conv=notrunc 2>/dev/null || true"""
-        self.struck = unit
-        self.shell(unit, script)
-
-    def heal(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        if self.struck:
-            self.shell(self.struck, f"rm -f {self.where}/filler")
-
-
-class WalDiskFull(_Filled):
-    where = strike.WAL
-    promotions = (0, 1)
-
-
-class DataDiskFull(_Filled):
-    where = strike.DATA
-    promotions = (0, 1)
 
 
 class _MachineAway(strike.Strike):
@@ -315,6 +218,8 @@ class JujuLeader(strike.Strike):
 
 
 class Outage(strike.Strike):
+    """Nothing goes on meanwhile: agents and hook tools need the controller."""
+
     seconds = 45.0
 
     def strike(self, unit: str) -> None:
@@ -327,20 +232,34 @@ class Outage(strike.Strike):
         self.heal()
 
 
+class OutageOfRefresh(Outage):
+    """From where a unit's refresh needs no controller until there is nothing left that goes without."""
+
+    seconds = 10.0
+    fails = True
+
+    def strike(self, unit: str) -> None:
+        super().strike(unit)
+        machine = self.scene.machines[unit]
+        strike.await_(lambda: not _charm_runs(machine), "the charm ends", REFRESH_SECONDS)
+        if not self.scene.is_refreshed(unit):
+            raise strike.NotStruckError(f"the snap of {unit} was not refreshed in the outage")
+
+
 STRIKES: dict[str, type[strike.Strike]] = {
     "kill": Kill,
     "exception": Exception_,
     "agent": Agent,
     "reboot": Reboot,
     "snapd": Snapd,
-    "pre-refresh-hook": PreRefreshHook,
-    "post-refresh-hook": PostRefreshHook,
-    "slow-snap": SlowSnap,
-    "store-refuses": StoreRefuses,
-    "store-away": StoreAway,
-    "disk-snap": SnapDiskFull,
-    "disk-wal": WalDiskFull,
-    "disk-data": DataDiskFull,
+    "pre-refresh-hook": snap_strikes.PreRefreshHook,
+    "post-refresh-hook": snap_strikes.PostRefreshHook,
+    "slow-snap": snap_strikes.SlowSnap,
+    "store-refuses": snap_strikes.StoreRefuses,
+    "store-away": snap_strikes.StoreAway,
+    "disk-snap": disk_strikes.SnapDiskFull,
+    "disk-wal": disk_strikes.WalDiskFull,
+    "disk-data": disk_strikes.DataDiskFull,
     "primary-crash": PrimaryCrash,
     "partition": Partition,
     "frozen-postgresql": FrozenPostgresql,
@@ -348,6 +267,7 @@ STRIKES: dict[str, type[strike.Strike]] = {
     "raft-leader": RaftLeader,
     "juju-leader": JujuLeader,
     "outage": Outage,
+    "outage-refresh": OutageOfRefresh,
 }
 
 

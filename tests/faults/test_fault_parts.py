@@ -92,7 +92,7 @@ def test_a_known_limit_is_told_with_its_reason(tmp_path):
     [name] = [cell.name for cell in cells.CELLS if cell.limit]
     kept, page = tmp_path / "kept.json", tmp_path / "page.md"
     matrix.keep(name, matrix.Row("limit", problems=("two took writes at once",)), kept, page)
-    assert f"- **{name}** (limit): two took writes at once. {cells.LIMITS[name]}." in page.read_text()
+    assert f"- **{name}** (limit): two took writes at once. {cells.LIMITS[name].reason}." in page.read_text()
 
 
 def test_each_cell_is_in_one_life_and_each_life_has_an_order():

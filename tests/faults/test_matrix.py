@@ -3,44 +3,60 @@
 from __future__ import annotations
 
 import os
+import typing
 
 import cells
-import life
+import itineraries
 import matrix
+import trial
+
+
+class Scene(typing.Protocol):
+    """Plays lives."""
+
+    def play(self, itinerary: itineraries.Itinerary) -> dict[str, trial.Outcome]:
+        """Return the outcomes by the cells' names."""
+        ...
+
+
+class Stage(typing.Protocol):
+    """Has a scene; another one after it was discarded."""
+
+    def scene(self) -> Scene:
+        """Return it."""
+        ...
+
+    def discard(self) -> None:
+        """Let there be another."""
 
 
 def test_cells(itinerary, stage):
-    try:
-        outcomes = stage.scene().play(itinerary)
-    except BaseException as error:
-        problem = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        for cell in itinerary.cells:
-            _keep(cell, life.Outcome(problems=[problem]))
-        stage.discard()
-        raise
-    for cell in itinerary.cells:
-        _keep(cell, outcomes[cell.name])
-        print(cell.name, outcomes[cell.name])
-    unexpected = {cell.name: outcomes[cell.name].problems for cell in itinerary.cells if not cell.limit}
-    assert not {name: problems for name, problems in unexpected.items() if problems}
-    passed = [cell.name for cell in itinerary.cells if cell.limit and not outcomes[cell.name].problems]
+    rows = play(itinerary, stage)
+    failed = {name: row.problems for name, row in rows.items() if row.result == "failed"}
+    assert not failed
+    passed = [cell.name for cell in itinerary.cells if cell.limit and rows[cell.name].result == "passed"]
     assert not passed, "these pass: take them from the known limits"
 
 
-def _keep(cell: cells.Cell, outcome: life.Outcome) -> None:
-    if os.environ.get("FAULTS_KEEP") == "0":
-        return
-    row = matrix.Row(
-        result="passed" if not outcome.problems else "limit" if cell.limit else "failed",
-        recovery=_rounded(outcome.recovery),
-        seconds=_rounded(outcome.seconds),
-        gap=_rounded(outcome.gap),
-        promotions=outcome.promotions,
-        commands=tuple(dict.fromkeys(outcome.commands)),
-        problems=tuple(outcome.problems),
-    )
-    matrix.keep(cell.name, row)
+def play(itinerary: itineraries.Itinerary, stage: Stage) -> dict[str, matrix.Row]:
+    """Play a life and keep what its cells gave. Where anything was wrong the next one has another scene."""
+    try:
+        outcomes = stage.scene().play(itinerary)
+    except BaseException as error:
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        _keep({cell: trial.Outcome(problems=[problem]) for cell in itinerary.cells})
+        stage.discard()
+        raise
+    rows = _keep({cell: outcomes[cell.name] for cell in itinerary.cells})
+    if any(row.problems for row in rows.values()):
+        stage.discard()
+    return rows
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+def _keep(outcomes: dict[cells.Cell, trial.Outcome]) -> dict[str, matrix.Row]:
+    rows = {cell.name: matrix.row(cell, outcome) for cell, outcome in outcomes.items()}
+    for name, row in rows.items():
+        print(name, row)
+        if os.environ.get("FAULTS_KEEP") != "0":
+            matrix.keep(name, row)
+    return rows
