@@ -1,4 +1,4 @@
-"""A refresh whose options are not the usual ones; the usual one is the rehearsal's."""
+"""Refreshes that are not the usual one, which is the rehearsal's: with other options, or with something against them."""
 
 from __future__ import annotations
 
@@ -62,3 +62,43 @@ def test_one_synchronous_standby_that_has_still_to_go(empty, write, measure, tmp
     assert empty.primary() == "pg/2"
     assert timeline(empty) == before + 1
     assert empty.patroni_configuration()["synchronous_node_count"] == 1
+
+
+def test_nobody_is_stopped_while_patroni_is_paused_or_a_backup_runs(empty, write, tmp_path):
+    empty.create(3)
+    empty.settle(3)
+    pinned = charms.pinned(load.TREE)
+    following = charms.Version("16/1.2.0", pinned.workload, charms.EARLIER.revisions)
+    with write(empty):
+        empty.juju.refresh("pg", path=charms.variant(empty.charm, following, tmp_path))
+        empty.until("the refresh waits", lambda: deployment.pause(empty.status(), "pg") is not None)
+        refreshed = empty.revisions()
+        machine = empty.hostname("pg/1")
+        empty.lab.shell(machine, "charmed-postgresql.patronictl pause --wait")
+        assert "Patroni is paused" in empty.refusal("pg/1", "resume-refresh")
+        # What a refresh would have led to: a paused Patroni starts no PostgreSQL.
+        empty.lab.shell(empty.hostname("pg/2"), f"systemctl restart {SERVICE}")
+        stopped = "PostgreSQL is stopped; Patroni is paused; as root: `charmed-postgresql.patronictl resume`"
+        empty.until("the unit says so", lambda: empty.message("pg/2") == ("blocked", stopped))
+        assert empty.revisions() == refreshed
+        empty.lab.shell(machine, "charmed-postgresql.patronictl resume --wait")
+        empty.until("all stream", lambda: empty.runs("pg/2", empty.addresses().values()))
+
+        # At 32 kB a second it takes longer than the test.
+        backup = "charmed-postgresql.pg-basebackup -U replication --format tar --pgdata - --wal-method none"
+        empty.lab.shell(
+            machine, f"setsid {backup} --max-rate 32k --checkpoint fast >/dev/null 2>&1 & echo $! >/run/backup"
+        )
+        empty.until("the backup runs", lambda: backups(empty, machine) == 1)
+        assert "A backup of this unit is running" in empty.refusal("pg/1", "resume-refresh")
+        assert (empty.revisions(), backups(empty, machine)) == (refreshed, 1)
+        empty.lab.shell(machine, "kill -- -$(cat /run/backup)")
+        empty.until("the backup has ended", lambda: backups(empty, machine) == 0)
+        empty.action("pg/1", "resume-refresh")
+        empty.settle(3)
+    assert set(empty.revisions().values()) == {following.revision}
+
+
+def backups(applied, machine):
+    query = "SELECT count(*) FROM pg_stat_progress_basebackup"
+    return int(applied.lab.shell(machine, f"charmed-postgresql.psql -U operator -Atc '{query}' postgres"))
