@@ -62,7 +62,7 @@ async def test_a_check_that_fails_stops_a_refresh_until_it_is_remedied(
         assert "Patroni is paused" in await cluster.refusal(await cluster.leader(), "pre-refresh-check")
         await cluster.refresh(later)
         said = await cluster.await_status("blocked", CHECK_FAILED, highest, seconds=120)
-        assert said == CHECK_FAILED + "Patroni is paused; run `patronictl resume`"
+        assert said == CHECK_FAILED + "Patroni is paused; run `charmed-postgresql.patronictl resume`"
         assert await cluster.revisions() == dict.fromkeys(units, OLD), "a unit was refreshed in spite of the check"
         await writing.await_write()
         await cluster.ssh(highest, "sudo charmed-postgresql.patronictl resume --wait")
