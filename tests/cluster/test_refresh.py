@@ -1,4 +1,4 @@
-"""Refreshes that are not the usual one, which is the rehearsal's: with other options, or with something against them."""
+"""Refreshes that are not the usual one, the rehearsal's: other options, or something that stands against them."""
 
 from __future__ import annotations
 
