@@ -11,6 +11,7 @@ import application
 import cells
 import jubilant
 import sighting
+import stillness
 import trial
 
 from rehearsal import deployment
@@ -20,7 +21,6 @@ PATIENCE = 900.0
 POLL = 2.0
 CHECKS = 6
 """How often the operator runs the check before a refresh, if what it answers may pass."""
-_PROBE = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PATH=hooks/update-status ./dispatch"
 
 
 class Life:
@@ -97,18 +97,15 @@ class Life:
         """Once no unit has anything to do, nothing more comes by itself for minutes."""
         if not deployment.healthy(status, self._application.application):
             return
+        resumes = self._asked(status) is not None
         for each in self._trials:
-            if (
-                each.is_healed
-                and not each.is_over
-                and not (each.cell.step.is_action and self._asked(status) is not None)
-            ):
+            if each.is_healed and not each.is_over and not (each.cell.step.is_action and resumes):
                 self._probe(each)
 
     def _probe(self, present: trial.Trial) -> None:
         """Give the unit an event: whether it can take one."""
         with contextlib.suppress(jubilant.TaskError, jubilant.CLIError, TimeoutError):
-            self._application.juju.exec(_PROBE, unit=present.recovering, wait=60)
+            self._application.juju.exec(stillness.UPDATE_STATUS, unit=present.recovering, wait=60)
             present.acted(present.recovering)
 
     # The operator

@@ -22,20 +22,25 @@ What happens when a refresh or a rollback is cut into at each of its steps: thre
 `make faults` plays all cells and writes this page; `make faults CELLS='refresh/snap/*'` plays some and replaces their
 rows. What each cell gave is in `fault-matrix.json` beside it.
 
-A cell passes if afterwards all units run the version that the operator asked for, and meanwhile
+A cell passes if the fault has happened as it should, which is proved (a hook that was cut off has failed, snapd tells
+of the hook that was to fail, a disk had no block left), if afterwards all units run the version that the operator asked
+for, and meanwhile
 
 - no two servers took writes at once, and every acknowledged write is on every unit, with right checksums;
-- the primary moved as often as it had to, once more or less where a machine was lost;
-- no unit had a snap but the old and the new one;
+- the primary moved as often as it had to, once more or less where the fault befell the primary or its successor;
+- no unit had a revision of the snap but the old and the new one, and in a rollback the new one on unit 2 alone;
 - the statuses alone told the operator what to do;
+- all of this was sampled without a hole;
 
-and if then one more event changes nothing: no databag, no file, no service, no status.
+and if then an update-status and two config-changed on each unit change nothing: no databag, no service, no unit file,
+no configuration, no state file of the charm, no snap, no status.
 
-*Recovery* is the time from the cut until the unit's PostgreSQL answers and a hook has succeeded there, the fault's own
-time included. *Gap* is the longest time without an acknowledged write from the cut to the end, or to the next cut,
-regular hand-overs included: where they do not disturb each other, several cells are played in one refresh, each when
-the one before is over. Both depend on the host, which was loaded. A command is what the operator had to
-run beside the refresh and its `resume-refresh`.
+A rollback begins at the pause after the first unit. *Recovery* is the time from the cut until the unit's PostgreSQL
+answers and the unit has taken an event: a hook, an action, or an update-status that it is given once no unit has
+anything more to do. The fault's own time is included. *Gap* is the longest time without an acknowledged write from the
+cut to the end, or to the next cut, regular hand-overs included: where they do not disturb each other, several cells are
+played in one refresh, each when the one before is over. Both depend on the host, which was loaded. A command is what
+the operator had to run beside the refresh and its `resume-refresh`, with its number where it was run more than once.
 """
 
 

@@ -12,7 +12,8 @@ import sighting
 
 SECONDS = 180.0
 """How long all units may take for one hook."""
-_UPDATE_STATUS = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PATH=hooks/update-status ./dispatch"
+UPDATE_STATUS = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PATH=hooks/update-status ./dispatch"
+"""A command line that gives a unit an event."""
 _OPTION = "pause-after-unit-refresh"
 """A change of it is an event of Juju's own for all units, and no work while no refresh is under way."""
 _ON_MACHINE = """
@@ -39,7 +40,7 @@ def changes(applied: application.Application, machines: Mapping[str, sighting.Ma
 
     def update_status() -> None:
         with concurrent.futures.ThreadPoolExecutor() as executor:
-            list(executor.map(lambda unit: applied.juju.exec(_UPDATE_STATUS, unit=unit, wait=120), machines))
+            list(executor.map(lambda unit: applied.juju.exec(UPDATE_STATUS, unit=unit, wait=120), machines))
 
     def config_changed() -> None:
         before = applied.juju.config(applied.application)[_OPTION]

@@ -83,6 +83,7 @@ def test_what_was_to_fail_has_to_be_the_operation_that_was_under_way():
     assert evidence.ending([_line(KILLED, 10.1), *late], "pg/2", 10) is evidence.Ending.FAILED
     assert evidence.ending(late, "pg/2", 10) is evidence.Ending.WELL
     assert evidence.ending(late, "pg/1", 10) is evidence.Ending.NONE
+    assert evidence.ending([_line(KILLED, 9.9), *late], "pg/2", 10) is evidence.Ending.WELL
     commands = _line('committing operation "run commands" for pg/2', 10.1)
     assert evidence.ending([commands, *late], "pg/2", 10) is evidence.Ending.COMMANDS
     assert "well" in _trial("refresh/gate/kill", ("pg/2", 10.0), late)._unproved()
