@@ -129,6 +129,32 @@ def test_a_switchover_that_cannot_be_is_refused_with_the_reason(three):
     assert three.primary() == primary
 
 
+def test_the_commands_of_statuses_show_what_they_are_named_for(three):
+    machine = three.hostname(three.primary())
+    shown = {
+        "journalctl -u snap.charmed-postgresql.patroni": "patroni",
+        "journalctl -b": "systemd",
+        "findmnt --verify": "errors",
+        "systemctl status snapd": "active (running)",
+        "timedatectl": "Local time",
+    }
+    for command, text in shown.items():
+        # As a person sees it, whatever it ends with: a warning of findmnt is no failure of this test.
+        assert text in three.lab.shell(machine, f"SYSTEMD_PAGER= {command} 2>&1", check=False), command
+
+
+def test_a_member_is_restarted_as_statuses_say(three, write):
+    standby = next(unit for unit in three.units() if unit != three.primary())
+    machine, member = three.hostname(standby), standby.replace("/", "-")
+    query = "charmed-postgresql.psql -U operator -At -c 'SELECT pg_postmaster_start_time()' postgres"
+    before = three.lab.shell(machine, query)
+    with write(three) as writing:
+        three.lab.shell(machine, f"charmed-postgresql.patronictl restart {three.application} {member} --force")
+        three.settle(3)
+        writing.await_write()
+    assert three.lab.shell(machine, query) != before
+
+
 def _roles(three) -> list[str]:
     return [member["role"] for member in three.patroni()["members"]]
 

@@ -47,6 +47,11 @@ class Documented:
         self.reader.type(f"juju refresh {NAME} --path ./{charm}.charm")
         self.reader.until(condition)
 
+    def snap_revision(self, number: int) -> str:
+        """The revision of the snap on a unit."""
+        members = self.deployed.cluster_status()["members"]
+        return next(each["snap-revision"] for each in members if each["unit"] == f"{NAME}/{number}")
+
     def roll_back(self) -> None:
         """End with three units of the old charm."""
         self.refresh("old", pages.settled())
@@ -190,9 +195,46 @@ def test_to_recover_where_the_majority_is_lost(three: Documented) -> None:
     three.reader.until(pages.settled())
 
 
-def test_to_tell_a_unit_of_its_new_charm(three: Documented) -> None:
-    three.reader.play("how-to/recover.md", "A unit waits for Juju's upgrade-charm event")
-    three.reader.until(pages.settled())
+def test_to_tell_a_unit_of_its_new_charm_confirms_nothing(make: Callable[[str], Documented]) -> None:
+    documented = make("told")
+    reader = documented.reader
+    reader.type(f"juju config {NAME} pause-after-unit-refresh=all")
+    documented.refresh("new", pages.paused(1))
+    reader.type(f"juju run --wait=10m {NAME}/1 resume-refresh")
+    reader.until(pages.paused(0))
+    before, *_ = reader.play(
+        "how-to/recover.md",
+        "A unit waits for Juju's upgrade-charm event",
+        watch=[lambda shown: shown.count("'invalid' is not allowed") >= 3],
+        names=lambda line: line.replace("VALUE", "all"),
+    )
+    assert before.strip() == "all"
+    reader.until(lambda shown: pages.paused(0)(shown) and "not allowed" not in shown)
+    # It was told three times, and still waits for its confirmation.
+    assert documented.snap_revision(0) == "366"
+    reader.type(f"juju run --wait=10m {NAME}/0 resume-refresh")
+    reader.until(pages.settled())
+
+
+def test_to_recover_from_a_standby_that_does_not_stream(make: Callable[[str], Documented]) -> None:
+    documented = make("damaged")
+    deployed, reader = documented.deployed, documented.reader
+    damaged = next(unit for unit in deployed.units() if unit != deployed.primary())
+    # PostgreSQL does not start with a setting that it cannot read.
+    settings = "/var/snap/charmed-postgresql/common/var/lib/postgresql/16/main/postgresql.auto.conf"
+    deployed.lab.shell(
+        deployed.hostname(damaged), f"echo nonsense >>{settings}; systemctl restart snap.charmed-postgresql.patroni"
+    )
+    reader.until(pages.says("PostgreSQL: start failed"))
+    _, patroni, primary, *_ = reader.play(
+        "how-to/recover.md",
+        "A standby does not stream",
+        watch=[lambda shown: f"{damaged} " not in shown and f"{damaged}*" not in shown, pages.settled()],
+        names=lambda line: line.replace(f"{NAME}/2", damaged),
+    )
+    assert "INFO" in patroni
+    assert damaged not in primary
+    assert damaged not in deployed.units()
 
 
 def test_to_force_past_the_compatibility_check(three: Documented) -> None:

@@ -168,6 +168,20 @@ def test_while_patroni_is_paused_there_is_no_going_on_anyway(deployed: Deployed)
     assert "anyway" not in following(on)
 
 
+def test_what_was_forced_and_failed_is_tried_again_at_once(deployed: Deployed) -> None:
+    on = deployed(3)
+    on.world.raft.database.activity = {"backup_running": True}
+    on.refresh(builds.NEW)
+    on.settle()
+    on.units[2].machine.refresh_fault = "unchanged"
+    result = on.units[2].act("force-refresh-start", **(FORCE | {"run-pre-refresh-checks": False}))
+    assert result.failure is None
+    assert result.results["result"].startswith("Refresh started. Failed to refresh unit 2.")
+    on.units[2].machine.refresh_fault = None
+    assert resume(on, 2, **REGARDLESS).failure is None
+    assert revisions(on)[2] == "416"
+
+
 # The unit that Juju has not told
 
 
