@@ -85,7 +85,7 @@ def test_nobody_is_stopped_while_patroni_is_paused_or_a_backup_runs(empty, write
         empty.until("all stream", lambda: empty.runs("pg/2", empty.addresses().values()))
 
         # At 32 kB a second it takes longer than the test.
-        backup = "charmed-postgresql.pg-basebackup -U replication --format tar --pgdata - --wal-method none"
+        backup = "charmed-postgresql.pg-basebackup -U replication --format tar --pgdata /tmp/backup --wal-method none"
         empty.lab.shell(
             machine, f"setsid {backup} --max-rate 32k --checkpoint fast >/dev/null 2>&1 & echo $! >/run/backup"
         )
