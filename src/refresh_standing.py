@@ -57,6 +57,8 @@ class Seen:
     """None where nobody could be asked."""
     unaware: frozenset[int] = frozenset()
     """Numbers of the units that have not told that they run this unit's charm: Juju may not have told them."""
+    backup: bool = False
+    """Whether a backup is taken from the unit whose turn it is, which its stop would cut off."""
     held: str | None = None
     """Why the unit whose turn it is must not be stopped now (refresh_gate.py)."""
 
@@ -158,6 +160,7 @@ def waits_for(known: facts.Facts, seen: Seen, number: int) -> str | None:
     if health(known, seen, number) != CHECKED and not paused:
         return None
     own = as_seen_by(known, seen, number)
+    own = dataclasses.replace(own, backup_running=own.backup_running or seen.backup)
     refused = planner.next_unit_hand_over(own)
     return problems.unhealthy(own) or (refused.reason if isinstance(refused, handover.Refused) else None)
 

@@ -149,6 +149,33 @@ def test_a_hand_over_that_cannot_be(deployed: Deployed) -> None:
     is_complete(on, "416")
 
 
+def test_a_backup_is_told_on_any_unit(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.refresh(builds.NEW)
+    on.settle()
+    regardless = "resume-refresh check-health-of-refreshed-units=false"
+    on.units[1].machine.activity = {"backup_running": True}
+    for number, whose in ((0, "postgresql-machine-1"), (1, "this unit"), (2, "postgresql-machine-1")):
+        assert report(on, number)["next"] == (
+            f"A backup of {whose} is running; wait for its end. When it is mended, `juju run postgresql-machine/1"
+            f" resume-refresh`; to go on anyway, `juju run postgresql-machine/1 {regardless}`; {BACK}"
+        )
+    on.units[1].machine.activity = {}
+    # Nor is one of the primary cut off by a hand-over.
+    on.world.raft.database.activity = {"backup_running": True}
+    assert resume(on, 1).failure is None
+    on.settle()
+    for number in on.units:
+        assert report(on, number)["next"] == (
+            "Unit 1 waits: a backup of the primary is running; wait for its end. When it is mended, unit 0 follows;"
+            f" to go on anyway, `juju run postgresql-machine/0 {regardless}`; {BACK}"
+        )
+    on.world.raft.database.activity = {}
+    on.settle()
+    is_complete(on, "416")
+
+
 def test_a_unit_without_snapd_says_so(deployed: Deployed) -> None:
     on = deployed(3)
     on.refresh(builds.NEW)
