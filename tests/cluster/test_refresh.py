@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from rehearsal import charms, deployment, load
@@ -71,7 +72,7 @@ def test_nobody_is_stopped_while_patroni_is_paused_or_a_backup_runs(empty, write
     following = charms.Version("16/1.2.0", pinned.workload, charms.EARLIER.revisions)
     with write(empty):
         empty.juju.refresh("pg", path=charms.variant(empty.charm, following, tmp_path))
-        empty.until("the refresh waits", lambda: deployment.pause(empty.status(), "pg") is not None)
+        empty.until("the refresh waits for the operator alone", lambda: refresh_state(empty) == "paused")
         refreshed = empty.revisions()
         machine = empty.hostname("pg/1")
         empty.lab.shell(machine, "charmed-postgresql.patronictl pause --wait")
@@ -97,6 +98,11 @@ def test_nobody_is_stopped_while_patroni_is_paused_or_a_backup_runs(empty, write
         empty.action("pg/1", "resume-refresh")
         empty.settle(3)
     assert set(empty.revisions().values()) == {following.revision}
+
+
+def refresh_state(applied):
+    told = applied.action("pg/leader", "get-refresh-status", format="json")["status"]
+    return json.loads(told)["state"]
 
 
 def backups(applied, machine):
