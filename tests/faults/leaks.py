@@ -6,28 +6,23 @@ The system users' passwords are 32 random letters and digits, which nothing else
 from __future__ import annotations
 
 import base64
-import concurrent.futures
 import dataclasses
 import json
-import pathlib
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 
 import application
 
 from lab import settings
-from rehearsal import load
 
-PLACES = "/etc /home /opt /root /run /srv /tmp /usr/local /var"
+PLACES = "/dev/shm /etc /home /opt /root /run /srv /tmp /usr/local /var"
+"""All that anything can write to. What packages (/usr) and snaps (/snap) have brought is left out; /proc is looked at
+all the time (process_watch.py)."""
 CONFIGURATION = "/var/snap/charmed-postgresql/"
 ALLOWED = ("etc/patroni/patroni.yaml", "etc/patroni/pgpass")
 """Patroni's own files, in each revision of the snap's data: its user's alone."""
 MODE = "_daemon_ 600"
-_SAMPLE = pathlib.Path(load.TREE / "tests/cluster/sample.py").read_text()
-_ENDED = "/run/canary-ended"
-_LOGS = """journalctl --all --no-pager
-    for each in $(snap changes | awk 'NR > 1 {print $1}'); do snap tasks $each; done"""
+_JOURNAL = "journalctl --all --no-pager"
+_CHANGES = "snap changes; for each in $(snap changes | awk 'NR > 1 {print $1}'); do snap tasks $each; done"
 _ON_MACHINE = """
 import json, pathlib, subprocess, sys
 needles = json.load(sys.stdin)
@@ -79,53 +74,14 @@ def _base64(password: str) -> list[str]:
     return found
 
 
-class Watch:
-    """Looks at every command line and environment of the machines while the context lasts."""
-
-    def __init__(self, applied: application.Application, machines: Mapping[str, str], seconds: int) -> None:
-        self._lab = applied.lab
-        self._machines = machines
-        self._seconds = seconds
-        self._executor = concurrent.futures.ThreadPoolExecutor(len(machines))
-        self._samples: dict[str, concurrent.futures.Future[str]] = {}
-
-    def start(self) -> None:
-        """Begin. Each machine's sampler ends where `seen` is called, or with its time."""
-        for unit, machine in self._machines.items():
-            self._samples[unit] = self._executor.submit(self._sample, machine)
-
-    def _sample(self, machine: str) -> str:
-        command = [sys.executable, "-m", "lab", "exec", machine, "--", "python3", "-", str(self._seconds), _ENDED]
-        completed = subprocess.run(
-            command,
-            cwd=load.TREE,
-            input=_SAMPLE,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=self._seconds + 120,
-            check=True,
-        )
-        return completed.stdout
-
-    def seen(self) -> dict[str, str]:
-        """Return what was seen on each unit's machine, now that enough was done there."""
-        for machine in self._machines.values():
-            self._lab.shell(machine, f"touch {_ENDED}")
-        texts = {unit: sample.result() for unit, sample in self._samples.items()}
-        self._executor.shutdown()
-        for machine in self._machines.values():
-            self._lab.shell(machine, f"rm {_ENDED}")
-        return texts
-
-
 def search(applied: application.Application, machines: Mapping[str, str], canaries: Canaries) -> list[Leak]:
     """Search all places but the command lines of the past."""
     found: list[Leak] = []
     for place, text in _juju(applied, machines):
         found += canaries.within(place, text)
     for unit, machine in machines.items():
-        found += canaries.within(f"journal and snapd's changes of {unit}", applied.lab.shell(machine, _LOGS))
+        found += canaries.within(f"journal of {unit}", applied.lab.shell(machine, _JOURNAL))
+        found += canaries.within(f"snapd's changes of {unit}", applied.lab.shell(machine, _CHANGES))
         found += _files(applied, unit, machine, canaries)
     return found
 
@@ -139,12 +95,19 @@ def _juju(applied: application.Application, machines: Mapping[str, str]) -> Iter
     for unit in machines:
         yield f"databags of {unit}", juju("show-unit", unit)
         yield f"status log of {unit}", juju("show-status-log", unit, "--days", "1")
+    for operation in operations(applied):
+        yield f"operation {operation}", juju("show-operation", operation, "--format", "json")
+    yield from _controller(applied.lab.settings)
+
+
+def operations(applied: application.Application) -> list[str]:
+    """Return the numbers of all operations that there were."""
+    found: list[str] = []
     # Juju lists what `juju exec` has run only where it is asked for.
     for which in ((), ("--actions", "juju-exec")):
-        listed = juju("operations", *which, "--format", "json", "--limit", "500")
-        for identifier in json.loads(listed) if listed.strip() else ():
-            yield f"operation {identifier}", juju("show-operation", str(identifier), "--format", "json")
-    yield from _controller(applied.lab.settings)
+        listed = applied.juju.cli("operations", *which, "--format", "json", "--limit", "500")
+        found += [str(identifier) for identifier in (json.loads(listed) if listed.strip() else ())]
+    return found
 
 
 def _controller(lab_settings: settings.Settings) -> Iterator[tuple[str, str]]:
