@@ -16,6 +16,7 @@ UPDATE_STATUS = "cd $CHARM_DIR && JUJU_HOOK_NAME=update-status JUJU_DISPATCH_PAT
 """A command line that gives a unit an event."""
 _OPTION = "pause-after-unit-refresh"
 """A change of it is an event of Juju's own for all units, and no work while no refresh is under way."""
+# When something was looked at may change: a unit looks again now and then.
 _ON_MACHINE = """
 systemctl show --property ActiveEnterTimestampMonotonic,MainPID snap.charmed-postgresql.patroni.service {observer}
 ls -l --time-style=full-iso /etc/systemd/system/{observer} /etc/systemd/system/multi-user.target.wants/{observer}
@@ -24,8 +25,8 @@ sha256sum /etc/systemd/system/{observer} /etc/systemd/system/snap.charmed-postgr
 stat --format '%n %U %a %Y %Z' /var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml
 sha256sum /var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml
 sha256sum /var/snap/charmed-postgresql/common/gate-auto-refresh 2>/dev/null
-cd {charm} && find .verified.json .snap-refresh.json .observer.json .charm_refresh_v3 -type f 2>/dev/null |
-    LC_ALL=C sort | xargs sha256sum
+cd {charm} && find .observer.json .charm_refresh_v3 -type f 2>/dev/null | LC_ALL=C sort | xargs sha256sum
+sed --regexp-extended 's/"(since|looked|asked)": ("[^"]*"|[0-9.]+)//' .verified.json .snap-refresh.json
 ---
 snap list | cut --characters 1-1000
 snap get -d charmed-postgresql 2>&1
