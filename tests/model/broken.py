@@ -6,6 +6,7 @@ They run in the fork server, where the charm's modules can be imported, and befo
 from __future__ import annotations
 
 import collections.abc
+import dataclasses
 import typing
 
 
@@ -140,18 +141,53 @@ def what_a_failed_snap_has_stopped_stays_stopped() -> None:
     _replace(refresh.MachinesRefresh, "_refresh_snap", without_start)
 
 
-MUTATIONS: tuple[collections.abc.Callable[[], None], ...] = (
-    the_snap_is_refreshed_under_a_running_server,
-    a_primary_is_stopped_without_a_hand_over,
-    the_primary_is_not_handed_over_before_its_turn,
-    an_unhealthy_unit_allows_the_next_one,
-    nothing_is_checked_before_a_refresh,
-    every_version_is_compatible,
-    pauses_are_left_out,
-    units_that_join_or_leave_confirm,
-    a_stopped_unit_is_not_started_again,
-    a_unit_that_joins_knows_no_partners,
-    statuses_of_the_refresh_are_not_shown,
-    an_update_status_writes_a_databag,
-    what_a_failed_snap_has_stopped_stays_stopped,
+def every_hook_writes_a_databag() -> None:
+    """Each hook counts in a databag, up to fifty: it comes to an end, after too many writes."""
+    import charm
+
+    reconcile = charm.PostgresqlCharm._reconcile
+
+    def counting(self: typing.Any, known: typing.Any) -> None:
+        reconcile(self, known)
+        count = int(self.peers.unit_value("count") or 0)
+        self.peers.publish("count", str(min(count + 1, 50)))
+
+    _replace(charm.PostgresqlCharm, "_reconcile", counting)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """One way to break the charm, and how it is to be noticed: it may be by no other rule."""
+
+    breaks: collections.abc.Callable[[], None]
+    expected: str
+    """A regular expression of the rule that is broken by it."""
+
+    @property
+    def name(self) -> str:
+        """How it is called."""
+        return self.breaks.__name__
+
+
+MUTATIONS = (
+    Mutation(the_snap_is_refreshed_under_a_running_server, "the snap was refreshed while Patroni ran"),
+    Mutation(a_primary_is_stopped_without_a_hand_over, "stopped while it was the primary of others"),
+    Mutation(
+        the_primary_is_not_handed_over_before_its_turn,
+        r"handed over and stopped in one event|switchovers instead of",
+    ),
+    Mutation(
+        an_unhealthy_unit_allows_the_next_one,
+        r"stopped while .* (?:is stopped|does not serve)",
+    ),
+    Mutation(nothing_is_checked_before_a_refresh, r"the refresh began while .* did not run"),
+    Mutation(every_version_is_compatible, r"-> \S+ without force"),
+    Mutation(pauses_are_left_out, "without the operator's word"),
+    Mutation(units_that_join_or_leave_confirm, "without the operator's word"),
+    Mutation(a_stopped_unit_is_not_started_again, "what the statuses ask for leads nowhere|stuck, and no status tells"),
+    Mutation(a_unit_that_joins_knows_no_partners, "a second cluster beside a running one"),
+    Mutation(statuses_of_the_refresh_are_not_shown, "stuck, and no status tells"),
+    Mutation(an_update_status_writes_a_databag, "an event changed something after all was quiet"),
+    Mutation(every_hook_writes_a_databag, "databags were written more than"),
+    Mutation(what_a_failed_snap_has_stopped_stays_stopped, "things still change after|leads nowhere|stuck, and no"),
 )

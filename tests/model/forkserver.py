@@ -3,7 +3,7 @@
 Started as `python forkserver.py SOCKET`, with the charm's lib and src, and the directory `forked`, on the path; ends
 when its standard input does. A request is one connection: a line of JSON (`environment`, `directory`, `world`, `cut`)
 with the descriptors of standard input, output and error; answered by the process's number, and by its wait status when
-it has ended, a line each.
+it has ended with what it took of the processors' time, a line each.
 
 A hook runs the charm's real main with the environment that the agent gave it; its hook tools are asked for over the
 agent's socket without an exec, and the workload below the charm's own code is that of the simulated world, which the
@@ -49,6 +49,8 @@ _timed = [
     if getattr(each, "time", None) is time and SOURCES in pathlib.Path(getattr(each, "__file__", None) or "/").parents
 ]
 """The charm's modules that look at the clock or sleep."""
+_imported: set[str] = set()
+"""What is loaded before any hook begins."""
 
 
 def _hook(environment: dict[str, str], directory: str, world_address: str, cut: cuts.Cut | None) -> None:
@@ -77,7 +79,10 @@ def _hook(environment: dict[str, str], directory: str, world_address: str, cut: 
     ):
         assert hasattr(target, attribute), f"{target} has no {attribute}"
         setattr(target, attribute, replacement)
-    ops.main(charm.PostgresqlCharm)
+    try:
+        ops.main(charm.PostgresqlCharm)
+    finally:
+        world.call("imported", sorted(sys.modules.keys() - _imported))
 
 
 def _with_command(environment: dict[str, str]) -> dict[str, str]:
@@ -172,6 +177,7 @@ def _prepare(mutation: str, descriptions: list[str]) -> None:
     if mutation:
         module, _, name = mutation.partition(":")
         getattr(importlib.import_module(module), name)()
+    _imported.update(sys.modules)
     # What a fork does not touch it shares.
     gc.collect()
     gc.disable()
@@ -198,9 +204,9 @@ def main(address: str) -> None:
                     case (pid, connection):
                         selector.unregister(key.fd)
                         os.close(key.fd)
-                        _, status = os.waitpid(pid, 0)
+                        _, status, used = os.wait4(pid, 0)
                         with connection, contextlib.suppress(OSError):
-                            connection.sendall(f"{status}\n".encode())
+                            connection.sendall(f"{status} {used.ru_utime + used.ru_stime}\n".encode())
 
 
 if __name__ == "__main__":

@@ -10,21 +10,15 @@ import collections.abc
 import contextlib
 import datetime
 import functools
-import re
 import typing
 
 from lab.controller.entities import leadership, models, units
 from lab.controller.operations_common import OperationError
-from tests.model import deployed, rules, simulation, stage, versions
+from tests.model import advice, deployed, quiet, rules, simulation, stage, tasks, versions
 
 MAXIMUM_UNITS = 5
-WRITES_A_STEP = 16
-"""How often a databag may be written between two times of quiet, for each thing that was done meanwhile."""
 ATTEMPTS = 30
 """How often an operator does what the statuses ask for, before it counts as leading nowhere."""
-
-# What names the next thing to do: a command, or Juju's own error, for which there is `juju resolved`.
-_COMMAND = re.compile(r"`[a-z][^`]*`|hook failed|must be set to|attach|Waiting for Juju upgrade-charm")
 
 Operation = typing.TypeVar("Operation", bound=collections.abc.Callable[..., None])
 
@@ -62,13 +56,13 @@ class Life:
         self.script: list[str] = []
         self.steps = 0
         self._off: set[str] = set()
-        self._writes: dict[tuple[int, str], int] = {}
         self._broken_on_purpose = False
 
     def __enter__(self) -> Life:
         self.simulation.__enter__()
         self.rules = rules.Rules(self.simulation)
-        self._writes = {key: version for key, (version, _) in self.simulation.databags().items()}
+        self._tasks = tasks.Tasks(self.simulation)
+        self._quiet = quiet.Quiet(self.simulation)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -217,6 +211,7 @@ class Life:
             name: each for name, each in self.simulation.revisions().items() if each not in {None, *self.rules.past}
         }
         assert not wrong, f"revisions that nobody asked for: {wrong}"
+        self._tasks.check(self.rules)
         if not self._broken_on_purpose:
             failed = [unit.name for unit in self._units() if self.simulation.status(unit)[0] == "error"]
             assert not failed, f"hooks failed although nothing was broken: {failed}"
@@ -228,55 +223,11 @@ class Life:
 
     def _settle(self) -> None:
         self.simulation.settle(self.check)
-        self._check_writes()
+        self._quiet.check_writes(self.steps)
+        self.steps = 0
         if not self._off:
-            self._check_advice()
-            self._check_quiet()
-
-    def _check_writes(self) -> None:
-        now = {key: version for key, (version, _) in self.simulation.databags().items()}
-        allowed = WRITES_A_STEP * (self.steps + 1)
-        much = {key: each - self._writes.get(key, 0) for key, each in now.items()}
-        much = {key: each for key, each in much.items() if each > allowed}
-        assert not much, f"databags were written more than {allowed} times: {much}"
-        self._writes, self.steps = now, 0
-
-    def _check_advice(self) -> None:
-        if self.is_done():
-            return
-        texts = self.texts()
-        assert any(_COMMAND.search(text) for text in texts), f"stuck, and no status names a command: {texts}"
-
-    def _check_quiet(self) -> None:
-        before = self.simulation.databags(), self.simulation.fingerprint(), self._traces()
-        for unit in self._alive():
-            if self.simulation.status(unit)[0] == "active":
-                hook = simulation.HOOK.format("update-status")
-                self.simulation.operations.exec(simulation.MODEL, hook, units=[unit.name])
-        for _ in range(MAXIMUM_UNITS):
-            self.simulation.engine.step()
-        after = self.simulation.databags(), self.simulation.fingerprint(), self._traces()
-        for old, new in zip(before, after, strict=True):
-            assert old == new, f"an event changed something after all was quiet: {old} -> {new}"
-
-    def _traces(self) -> dict[str, object]:
-        """What the charm has done on each machine, as far as it leaves a trace."""
-        found: dict[str, object] = {}
-        for machine in self.simulation.server.known.values():
-            file = machine.paths.patroni_configuration
-            written = file.stat().st_mtime_ns if file.exists() else None
-            found[machine.name] = (tuple(machine.installs), machine.stops, machine.enabled, written)
-        return found
-
-    def is_done(self) -> bool:
-        """Whether all units serve, at the revision that the application's charm pins."""
-        revisions = set(self.simulation.revisions().values())
-        serve = self.simulation.are_active() and self.simulation.application_status()[0] == "active"
-        return serve and revisions == {self.simulation.version().snap}
-
-    def texts(self) -> list[str]:
-        """All statuses that are to be seen."""
-        return [self.simulation.application_status()[1], *(self.simulation.status(unit)[1] for unit in self._units())]
+            self._quiet.check_advice(self.rules)
+            self._quiet.check_events()
 
     # the end
 
@@ -289,9 +240,9 @@ class Life:
             self.simulation.refresh(versions.VERSIONS[revision])
         for _ in range(ATTEMPTS):
             self._settle()
-            if self.is_done() or not self._follow_advice():
+            if advice.is_done(self.simulation) or not advice.follow(self.simulation, self.rules):
                 break
-        assert self.is_done(), "what the statuses ask for leads nowhere"
+        assert advice.is_done(self.simulation), "what the statuses ask for leads nowhere"
         self._check_data()
 
     def _check_data(self) -> None:
@@ -313,30 +264,6 @@ class Life:
             with contextlib.suppress(OperationError):
                 self.simulation.operations.fault_clear(simulation.MODEL, unit.name)
 
-    def _follow_advice(self) -> bool:
-        """Do one thing for which the statuses ask; whether there was one."""
-        texts = self.texts()
-        failed = [unit.name for unit in self._units() if self.simulation.status(unit)[0] == "error"]
-        if failed:
-            with contextlib.suppress(OperationError):
-                self.simulation.operations.resolved(simulation.MODEL, all=True)
-        elif found := _first(texts, r"run `resume-refresh` on unit (\d+)"):
-            self.simulation.run(f"{simulation.APPLICATION}/{found[1]}", "resume-refresh")
-        elif _first(texts, r"pause-after-unit-refresh config must be"):
-            self.simulation.configure(pause_after_unit_refresh="first")
-        elif _first(texts, r"Rollback with `juju refresh"):
-            target = self.rules.original() or versions.ORIGINAL
-            self.rules.ask(target)
-            self.simulation.refresh(target)
-        elif _first(texts, r"Waiting for Juju upgrade-charm"):
-            # As charm-refresh's log says.
-            self.simulation.configure(pause_after_unit_refresh="invalid")
-            self.simulation.settle()
-            self.simulation.configure(pause_after_unit_refresh="all")
-        else:
-            return False
-        return True
-
     def _units(self) -> list[units.Unit]:
         return self.simulation.units()
 
@@ -346,7 +273,3 @@ class Life:
     def _unit(self, place: int) -> str:
         found = self._units()
         return found[place % len(found)].name
-
-
-def _first(texts: list[str], pattern: str) -> re.Match[str] | None:
-    return next((found for text in texts if (found := re.search(pattern, text))), None)

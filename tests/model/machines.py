@@ -42,6 +42,8 @@ class ForkServer:
             },
             stdin=subprocess.PIPE,
         )
+        self.hook_seconds: list[float] = []
+        """What each hook that has ended has taken of the processors' time."""
         while not self.address.exists():
             if self._process.poll() is not None:
                 raise RuntimeError("the fork server has ended")
@@ -53,11 +55,6 @@ class ForkServer:
         self._process.stdin.close()
         self._process.wait(timeout=10)
 
-    def processor_seconds(self) -> float:
-        """What it and the hooks that have ended have taken of the processors' time."""
-        fields = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(each) for each in fields[11:15]) / os.sysconf("SC_CLK_TCK")
-
     def start(self, request: dict[str, typing.Any], descriptors: list[int]) -> Hook:
         """Fork a hook, with these as its standard input, output and error."""
         connection = socket.socket(socket.AF_UNIX)
@@ -65,14 +62,16 @@ class ForkServer:
         data = json.dumps(request).encode() + b"\n"
         sent = socket.send_fds(connection, [data], descriptors)
         connection.sendall(data[sent:])
-        return Hook(connection)
+        return Hook(connection, self.hook_seconds)
 
 
 class Hook:
     """The process of a hook, as far as the agent uses `subprocess.Popen`."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, seconds: list[float]) -> None:
+        """The one that was asked for by `connection`. seconds: gets what it took, when it has ended."""
         self._connection = connection
+        self._seconds = seconds
         self._answers = connection.makefile("r")
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
@@ -82,8 +81,9 @@ class Hook:
     def wait(self) -> int:
         """Wait for its end; its exit status, negative if a signal ended it."""
         if self.returncode is None:
-            status = self._answers.readline()
+            status, _, seconds = self._answers.readline().partition(" ")
             self.returncode = os.waitstatus_to_exitcode(int(status)) if status else -signal.SIGKILL
+            self._seconds.append(float(seconds or 0.0))
             self._answers.close()
             self._connection.close()
         return self.returncode

@@ -31,8 +31,6 @@ class Refresh:
     """Whether a unit was stopped for it."""
     forced: bool = False
     """Whether the operator has run force-refresh-start, or refreshed a unit regardless of the others."""
-    disturbed: bool = False
-    """Whether something was broken on purpose since."""
 
 
 class Rules:
@@ -47,6 +45,10 @@ class Rules:
         self.past = {simulation.version().snap} if simulation.units() else set()
         """Each snap revision that the operator has asked for."""
         self.refresh: Refresh | None = None
+        self._refreshes: dict[versions.Version, Refresh] = {}
+        """The latest to each version: a unit that has not got the latest charm yet goes on with its own."""
+        self.resumed: set[int | None] = set()
+        """Tasks of resume-refresh that have refreshed their unit."""
         simulation.server.watcher = self
         for machine in simulation.server.known.values():
             machine.watcher = self
@@ -54,19 +56,17 @@ class Rules:
     def ask(self, target: versions.Version) -> None:
         """The operator refreshes."""
         first: set[str] = set()
-        for unit in sorted(self._simulation.units(), key=lambda unit: -unit.number):
+        for unit in sorted(self._alive(), key=lambda unit: -unit.number):
             machine = self._simulation.machine_of(unit)
             if machine is None or machine.revision != target.snap:
                 break
             first.add(unit.name)
-        self.refresh = Refresh(target, first, disturbed=bool(self._simulation.cuts))
+        self.refresh = self._refreshes[target] = Refresh(target, first)
         self.past.add(target.snap)
 
     def disturb(self) -> None:
         """Something was broken on purpose."""
         self.disturbed = True
-        if self.refresh is not None:
-            self.refresh.disturbed = True
 
     # what is seen
 
@@ -84,29 +84,31 @@ class Rules:
         self._stopped.add(unit)
         if not self.disturbed and not self._is_forced():
             self._expect_gentle(machine, unit)
-        # A unit that has not got the new charm yet goes on with what it has.
-        if self.refresh is not None and not self.refresh.begun and self._charm_of(unit) == self.refresh.target:
-            self._begin(machine, self.refresh)
+        refresh = self._refresh_of(unit)
+        if refresh is not None and not refresh.begun:
+            self._begin(machine, refresh)
 
     def refreshed(self, machine: worldserver.Machine, before: str | None, revision: str) -> None:
         """See `worldserver.Watcher`."""
-        unit, path = self._unit(), self._simulation.dispatches[-1].path
+        unit, now = self._unit(), self._simulation.dispatches[-1]
         self._expect(revision in self.past, machine, f"revision {revision} was never asked for")
         if before is None:
             # A unit that joins is installed by the same way.
             return
-        if self.refresh is None:
-            return
-        if self._charm_of(unit) != self.refresh.target:
-            # It goes on with what it was told before.
+        if now.path == RESUME:
+            self.resumed.add(now.task)
+        refresh = self._refresh_of(unit)
+        if self.refresh is not None and refresh is not self.refresh:
             self.refresh.refreshed.discard(unit)
+        if refresh is None:
             return
-        refresh = self.refresh
-        refresh.confirmed = refresh.confirmed or path == RESUME
+        refresh.confirmed = refresh.confirmed or now.path == RESUME
         if not self._is_forced():
-            self._expect(not self._is_due(refresh), machine, f"{before} -> {revision} without the operator's word")
-            higher = [each.name for each in self._alive() if each.number > self._number(unit) and self._is_old(each)]
-            self._expect(not higher, machine, f"refreshed before {', '.join(higher)}")
+            is_confirmed = now.path == RESUME or not self.pauses(refresh)
+            self._expect(is_confirmed, machine, f"{before} -> {revision} without the operator's word")
+            higher = [each for each in self._alive() if each.number > self._number(unit)]
+            passed_over = ", ".join(each.name for each in higher if self._is_old(each, refresh))
+            self._expect(not passed_over, machine, f"refreshed before {passed_over}")
         refresh.refreshed.add(unit)
 
     # the rules
@@ -124,8 +126,7 @@ class Rules:
         )
         others = [unit for unit in self._alive() if unit.name != self._unit()]
         absent = [unit.name for unit in others if self._has_run(unit) and not self._runs(unit)]
-        if not refresh.disturbed:
-            self._expect(not absent, machine, f"the refresh began while {', '.join(absent)} did not run")
+        self._expect(not absent, machine, f"the refresh began while {', '.join(absent)} did not run")
 
     def _expect_gentle(self, machine: worldserver.Machine, unit: str) -> None:
         """Undisturbed, nobody is stopped before the others follow, nor in the event of its hand-over."""
@@ -142,17 +143,15 @@ class Rules:
         original = self.original()
         return original is not None and original.charm == refresh.target.charm
 
-    def _is_due(self, refresh: Refresh) -> bool:
+    def pauses(self, refresh: Refresh) -> bool:
         """Whether no further unit may be refreshed without the operator's word."""
-        if refresh.confirmed and self._pause() == "first":
-            return False
-        match self._pause():
+        match self._simulation.config(PAUSE):
             case "none":
                 return False
             case "first":
-                return len(refresh.refreshed) == 1
+                return len(refresh.refreshed) == 1 and not refresh.confirmed
             case _:
-                return len(refresh.refreshed) > 0 and self._simulation.dispatches[-1].path != RESUME
+                return len(refresh.refreshed) > 0
 
     def _is_forced(self) -> bool:
         """Whether the operator has said in this very action that the others do not matter."""
@@ -160,9 +159,6 @@ class Rules:
         if now.path == RESUME:
             return now.parameters.get("check-health-of-refreshed-units") is False
         return now.path == FORCE
-
-    def _pause(self) -> object:
-        return self._simulation.config(PAUSE)
 
     def original(self) -> versions.Version | None:
         """The version to which a rollback leads, as the application keeps it."""
@@ -182,6 +178,11 @@ class Rules:
         }
         return sorted(self._stopped)
 
+    def _refresh_of(self, unit: str) -> Refresh | None:
+        """The refresh to the charm that a unit runs."""
+        version = self._charm_of(unit)
+        return None if version is None else self._refreshes.get(version)
+
     def _charm_of(self, unit: str) -> versions.Version | None:
         """The charm that a unit runs."""
         url = next(each.charm_url for each in self._simulation.units() if each.name == unit)
@@ -197,10 +198,9 @@ class Rules:
     def _alive(self) -> list[units.Unit]:
         return [unit for unit in self._simulation.units() if unit.life is models.Life.ALIVE]
 
-    def _is_old(self, unit: units.Unit) -> bool:
+    def _is_old(self, unit: units.Unit, refresh: Refresh) -> bool:
         machine = self._simulation.machine_of(unit)
-        target = self.refresh.target.snap if self.refresh else None
-        return machine is not None and machine.revision not in (None, target)
+        return machine is not None and machine.revision not in (None, refresh.target.snap)
 
     def _has_run(self, unit: units.Unit) -> bool:
         machine = self._simulation.machine_of(unit)

@@ -43,6 +43,8 @@ class Dispatch:
     """Of an action."""
     switchovers: int
     """How many there had been before."""
+    task: int | None = None
+    """The number of an action."""
 
 
 class Simulation:
@@ -96,11 +98,12 @@ class Simulation:
         """What the fork server is told about a hook, which begins now."""
         unit = environment["JUJU_UNIT_NAME"]
         parameters: dict[str, typing.Any] = {}
+        number = None
         if environment["JUJU_DISPATCH_PATH"].startswith("actions/"):
-            task = self.store.require(tasks.Task, environment["JUJU_MODEL_UUID"], int(environment["JUJU_ACTION_UUID"]))
-            parameters = task.parameters
+            number = int(environment["JUJU_ACTION_UUID"])
+            parameters = self.store.require(tasks.Task, environment["JUJU_MODEL_UUID"], number).parameters
         self.dispatches.append(
-            Dispatch(unit, environment["JUJU_DISPATCH_PATH"], parameters, len(self.world.switchovers))
+            Dispatch(unit, environment["JUJU_DISPATCH_PATH"], parameters, len(self.world.switchovers), number)
         )
         return {"world": str(self.server.address), "cut": self.cuts.pop(unit, None)}
 

@@ -35,7 +35,13 @@ What takes longest is first, so that two processes end at about the same time.
 PLACES = st.integers(0, life.MAXIMUM_UNITS - 1)
 SECONDS = st.sampled_from([0, 0, 1, 2, 4, 8])
 """How long nothing else happens after each step."""
-QUESTIONS = ("pre-refresh-check", "get-primary", "get-cluster-status")
+QUESTIONS = (
+    "pre-refresh-check",
+    "get-primary",
+    "get-cluster-status",
+    "get-refresh-status",
+    "get-snap-refresh-status",
+)
 
 
 class Lives(stateful.RuleBasedStateMachine):
@@ -113,13 +119,19 @@ class Lives(stateful.RuleBasedStateMachine):
         self.life.run(place, "force-refresh-start", **parameters)
         self._then(seconds)
 
-    @stateful.rule(
-        place=PLACES,
-        action=st.sampled_from(["pre-refresh-check", "get-primary", "get-cluster-status"]),
-        seconds=SECONDS,
-    )
+    @stateful.rule(place=PLACES, action=st.sampled_from(QUESTIONS), seconds=SECONDS)
     def ask(self, place: int, action: str, seconds: int) -> None:
         self.life.run(place, action)
+        self._then(seconds)
+
+    @stateful.rule(place=PLACES, force=st.booleans(), seconds=SECONDS)
+    def refresh_snaps(self, place: int, force: bool, seconds: int) -> None:
+        self.life.run(place, "run-snap-refresh", force=force)
+        self._then(seconds)
+
+    @stateful.rule(place=PLACES, seconds=SECONDS)
+    def force_majority(self, place: int, seconds: int) -> None:
+        self.life.run(place, "force-majority")
         self._then(seconds)
 
     @stateful.rule(place=PLACES, candidate=st.none() | PLACES, seconds=SECONDS)

@@ -85,15 +85,15 @@ def test_the_simulation_stands_still_but_for_its_own_time():
 
 @of_three
 def test_a_dispatch_is_cheap():
-    """Measured in time of the processors, which a busy host does not lengthen; the best of several."""
-    hook = simulation.HOOK.format("update-status")
-    with deployed.application(stage.shared(), 3) as simulated:
-        simulated.settle()
-        taken = []
-        for _ in range(10):
-            before = time.process_time() + simulated.stage.fork_server.processor_seconds()
-            simulated.operations.exec(simulation.MODEL, hook, units=[f"{simulation.APPLICATION}/1"])
-            assert simulated.engine.step()
-            taken.append(time.process_time() + simulated.stage.fork_server.processor_seconds() - before)
-        assert simulated.dispatches[-1].unit == f"{simulation.APPLICATION}/1"
-        assert min(taken) <= DISPATCH_SECONDS, taken
+    """Measured in time of the processors, which a busy host lengthens less than the clock's: a whole life's mean."""
+    with life.Life(3) as lived:
+        hooks = lived.simulation.stage.fork_server.hook_seconds
+        del hooks[:]
+        began = time.process_time()
+        lived.refresh(versions.NEWER.revision)
+        lived.end()
+        controller = time.process_time() - began
+        assert len(hooks) == len(lived.simulation.dispatches) > 20
+        own, all_in_all = sum(hooks) / len(hooks), (sum(hooks) + controller) / len(hooks)
+        print(f"a hook: {own * 1000:.1f} ms, {all_in_all * 1000:.1f} ms with the controller, of {len(hooks)}")
+        assert all_in_all <= DISPATCH_SECONDS, hooks

@@ -32,6 +32,17 @@ def test_the_only_refreshed_unit_that_leaves_confirms_nothing():
         lived.end()
 
 
+def test_a_unit_that_is_left_alone_before_its_turn_waits_for_the_operators_word():
+    with life.Life(2) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.remove_unit(1)
+        lived.settle()
+        assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
+        lived.end()
+        assert set(lived.simulation.revisions().values()) == {versions.NEWER.snap}
+
+
 def test_a_unit_that_becomes_the_primary_just_before_its_turn():
     with life.Life(3) as lived:
         lived.refresh(versions.NEWER.revision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import pickle
 import socket
@@ -41,6 +42,15 @@ class Machine(world.Machine):
             self.watcher.stopped(self, leaving=disable)
 
 
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """What a hook had loaded at its end beyond what importing the charm does."""
+
+    modules: frozenset[str]
+    asked: frozenset[str]
+    """Whom it has asked in the world, which stands in for code that loads more: "sql", "raft" and so on."""
+
+
 class Watcher(typing.Protocol):
     """Is told at once what happens to a machine's workload."""
 
@@ -63,6 +73,9 @@ class WorldServer:
         self.known: dict[str, Machine] = {}
         """By the directory that is the machine's root."""
         self.watcher: Watcher | None = None
+        self.loaded: list[Loaded] = []
+        """Of each hook that came to its end."""
+        self._asked: set[str] = set()
         self._listener: socket.socket | None = None
 
     def open(self, hosts: machines.Machines) -> None:
@@ -111,6 +124,7 @@ class WorldServer:
     def _call(self, machine: Machine, target: str, *arguments: typing.Any, **keywords: typing.Any) -> typing.Any:
         concern, _, method = target.partition(".")
         if method:
+            self._asked.add(concern)
             constructed, *rest = arguments
             made = getattr(workload.Workload(machine), concern)
             return getattr(made(*constructed) if callable(made) else made, method)(*rest, **keywords)
@@ -121,6 +135,10 @@ class WorldServer:
                 return self.world.advance(*arguments)
             case "now":
                 return self.world.now
+            case "imported":
+                self.loaded.append(Loaded(frozenset(arguments[0]), frozenset(self._asked)))
+                self._asked.clear()
+                return None
             case "service":
                 machine.services[arguments[0]] = arguments[1]
                 return None
