@@ -245,6 +245,8 @@ class PostgresqlCharm(ops.CharmBase):
         if self.refresh.held and event.handle.kind == "resume_refresh_action":
             refresh_actions.resume_held(event, known, self._callbacks, self.refresh)
             known = self._observe(event)
+        elif self.refresh.held and self._callbacks.forced:
+            refresh_actions.answer_started(event, known)
         if self._callbacks.waits_for is not None and event.handle.kind == "resume_refresh_action":
             refresh_actions.answer_waiting(event, known, self._callbacks.waits_for)
         elif event.handle.kind == "resume_refresh_action" and refresh_actions.was_refused(known):

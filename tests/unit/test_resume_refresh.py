@@ -182,6 +182,29 @@ def test_what_was_forced_and_failed_is_tried_again_at_once(deployed: Deployed) -
     assert revisions(on)[2] == "416"
 
 
+def test_a_forced_refresh_that_waits_for_a_confirmation_says_so(deployed: Deployed) -> None:
+    on = deployed(3)
+    primary_on(on, 0)
+    on.world.raft.database.activity = {"backup_running": True}
+    on.refresh(builds.NEW)
+    on.settle()
+    # To charm-refresh unit 1 is now the first, before which it never waits.
+    on.remove_unit(2)
+    on.settle()
+    result = on.units[1].act("force-refresh-start", **(FORCE | {"run-pre-refresh-checks": False}))
+    assert (result.failure, result.results) == (
+        None,
+        {
+            "result": "Refresh started. Unit 1 waits for your confirmation:"
+            " `juju run postgresql-machine/1 resume-refresh`"
+        },
+    )
+    assert revisions(on) == {0: "366", 1: "366"}
+    on.world.raft.database.activity = {}
+    assert resume(on, 1).failure is None
+    assert revisions(on) == {0: "366", 1: "416"}
+
+
 # The unit that Juju has not told
 
 
