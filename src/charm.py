@@ -237,8 +237,9 @@ class PostgresqlCharm(ops.CharmBase):
 
         if known.refused is not None:
             refresh_actions.answer_refused(event, known, self.peers, self.situation.build)
-        elif self._callbacks is None:
-            # charm-refresh was not asked (an architecture without a snap): nobody else answers.
+        elif self._callbacks is None or (self.refresh is None and not self._tearing_down):
+            # charm-refresh was not asked (an architecture without a snap), or this unit has not met the others yet:
+            # nobody else answers.
             event.fail("This unit cannot act now; see its status")
         if self.refresh is None or self._callbacks is None:
             return known

@@ -110,8 +110,11 @@ def unhealthy(known: facts.Facts) -> str | None:
         return "Patroni is not running"
     if view is None:
         return "Patroni does not answer"
-    if view.paused:
-        return PAUSED
+    # With a full storage it would, as the primary, stop at once.
+    return (PAUSED if view.paused else None) or _storage_full(known) or _unhealthy_cluster(known, view)
+
+
+def _unhealthy_cluster(known: facts.Facts, view: cluster.ClusterView) -> str | None:
     if view.primary is None:
         return no_primary(known)
     member = known.member

@@ -270,9 +270,12 @@ def told_of_new_charm() -> collections.abc.Iterator[None]:
 
 
 def _is_action_that_refreshes_nothing() -> bool:
-    """Whether this is an action that only asks, or does something else. charm-refresh acts in any event."""
-    event = charm_.event
-    return isinstance(event, charm_.ActionEvent) and event.action not in CHARM_REFRESH_ACTIONS
+    """Whether this is an action that only asks, or does something else. charm-refresh acts in any event.
+
+    A hook that `juju exec` dispatches is none, though it runs in an action.
+    """
+    kind, _, action = os.environ.get("JUJU_DISPATCH_PATH", "").partition("/")
+    return kind == "actions" and action not in CHARM_REFRESH_ACTIONS
 
 
 def _is_regardless() -> bool:

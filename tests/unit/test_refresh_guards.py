@@ -10,6 +10,7 @@ import typing
 import pytest
 
 import problems
+import refresh
 from tests.fakes import builds, juju, known, process, world
 from tests.unit.conftest import Deployed
 from tests.unit.test_refresh_life import FORCE, is_complete, primary_on, resume, revisions
@@ -248,3 +249,32 @@ def test_who_has_much_to_replay_takes_nothing_over(deployed: Deployed) -> None:
     assert on.primary is on.units[2]
     assert set(revisions(on).values()) == {OLD}
     assert "has 1024 MiB to replay" in on.units[2].message
+
+
+def test_a_unit_whose_storage_is_full_allows_nobody_and_takes_nothing_over() -> None:
+    # As the primary its PostgreSQL would stop at the next segment of write-ahead log.
+    full = known.settled(2, machine_storages_full=("logs",))
+    assert problems.unhealthy(full) == "Storage full: logs; make room or attach a larger one"
+    assert problems.unhealthy(known.settled(2, machine_storages_full=("temp",))) is None
+
+
+@pytest.mark.parametrize("action", ["resume-refresh", "force-refresh-start", "pre-refresh-check"])
+def test_a_unit_that_has_not_met_the_others_answers(deployed: Deployed, action: str) -> None:
+    on = deployed(3)
+    unit = on.add_unit()
+    assert unit.act(action).failure == "This unit cannot act now; see its status"
+
+
+@pytest.mark.parametrize(
+    ("path", "asks"),
+    [
+        ("actions/get-primary", True),
+        ("actions/resume-refresh", False),
+        ("actions/force-refresh-start", False),
+        ("hooks/update-status", False),
+    ],
+)
+def test_a_hook_that_juju_exec_dispatches_is_no_action(monkeypatch: pytest.MonkeyPatch, path: str, asks: bool) -> None:
+    monkeypatch.setenv("JUJU_ACTION_NAME", path.partition("/")[2] if path.startswith("actions/") else "juju-exec")
+    monkeypatch.setenv("JUJU_DISPATCH_PATH", path)
+    assert refresh._is_action_that_refreshes_nothing() is asks
