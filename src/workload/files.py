@@ -8,7 +8,6 @@ import os
 import pathlib
 import pwd
 import shutil
-import tempfile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +64,12 @@ def ensure_file(path: pathlib.Path, content: str, owner: Owner, mode: int) -> bo
             return False
     except FileNotFoundError:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    # A temporary file is created with mode 0600, so that a password in it is never readable, not even for a moment.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # One name, so that what a hook that was killed has left is gone with the next write: it may hold a password. Hooks
+    # of a unit never run beside each other.
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    # Created with mode 0600: a password in it is never readable, not even for a moment.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "w") as file:
             file.write(content)
@@ -74,9 +77,9 @@ def ensure_file(path: pathlib.Path, content: str, owner: Owner, mode: int) -> bo
             os.fsync(file.fileno())
             os.fchown(file.fileno(), owner.user, owner.group)
             os.fchmod(file.fileno(), mode)
-        pathlib.Path(temporary).rename(path)
+        temporary.rename(path)
     except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return True
 

@@ -7,9 +7,12 @@ import http.server
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import stat
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -43,6 +46,22 @@ def test_a_file_that_is_right_is_not_touched(tmp_path: pathlib.Path) -> None:
     assert not files.ensure_file(path, "content", OWN, 0o600)
     # Not the time of its last access: it was read.
     assert (path.stat().st_ino, path.stat().st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+
+
+def test_what_a_killed_hook_has_left_is_gone_with_the_next_write(tmp_path: pathlib.Path) -> None:
+    script = f"""
+import os, pathlib, signal
+from workload import files
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+files.ensure_file(pathlib.Path({str(tmp_path / "file")!r}), "password", files.Owner(os.getuid(), os.getgid()), 0o600)
+"""
+    source = pathlib.Path(files.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", script], check=False, env={"PYTHONPATH": str(source)}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    assert (left.read_text(), mode(left)) == ("password", 0o600)
+    assert files.ensure_file(tmp_path / "file", "another", OWN, 0o600)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("difference", ["content", "mode"])
