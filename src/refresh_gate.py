@@ -8,6 +8,7 @@ Invariants, unless the operator goes on regardless (`override`):
 - Nobody is stopped while the cluster is not healthy or another unit does not answer. Exempt is a unit whose own
   PostgreSQL does not run, as its refresh may be the cure, and a rollback, which mends what the refresh has broken.
 - Nobody is stopped while Patroni is paused, in a rollback neither: it would not start PostgreSQL again.
+- Nobody is stopped who does not know of a unit with a higher number, which comes first.
 - No backup that is taken from a unit is cut off; a rollback does not wait for it.
 - Nobody is stopped whose vote Raft's majority needs: writes would stop, and in a rollback that is worse than to wait.
   Exempt is the first unit of a rollback, since a way back is always open; and of two members, each is needed anyway.
@@ -50,8 +51,15 @@ def reason(workload: machine.Workload, known: facts.Facts, number: int, *, rollb
     if rollback and number == max(known.numbers):
         return None
     strict = not rollback and not _is_down(known, number)
-    against = problems.unhealthy(known) or _backup(workload, known, number) if strict else None
+    against = problems.unhealthy(known) or _unmet(known) or _backup(workload, known, number) if strict else None
     return against or _votes(workload, known, number, strict=strict)
+
+
+def _unmet(known: facts.Facts) -> str | None:
+    """A member whose unit this one has not met, as after a hook that failed: it may be its turn before this one's."""
+    members = {known.number_of(member) for member in known.cluster.members} if known.cluster else set()
+    unmet = sorted(number for number in members if number is not None and number > max(known.numbers))
+    return f"Unit {unmet[0]} is a member, but not yet met here; wait some seconds" if unmet else None
 
 
 def _backup(workload: machine.Workload, known: facts.Facts, number: int) -> str | None:

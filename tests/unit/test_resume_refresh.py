@@ -397,6 +397,13 @@ NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the o
         # Nodes of units that there were.
         (UNIT_1, {"count": 4, "silent": {3}}, "No majority without unit 1: 2 of 4 members reachable; start the others"),
         (UNIT_1, {"count": 5}, None),
+        # A member of a unit that has not been met comes first.
+        (
+            known.settled(2, cluster=known.view(4)),
+            {"number": 2, "count": 4},
+            "Unit 3 is a member, but not yet met here; wait some seconds",
+        ),
+        (known.settled(2, cluster=known.view(4)), {"number": 2, "count": 4, "rollback": True}, None),
         # Of two units each is needed.
         (known.settled(0, 2, 1), {"number": 0, "count": 2}, None),
         (known.settled(0, 2, 1), {"number": 0, "count": 2, "silent": {1}}, "No answer from postgresql-machine-1"),
