@@ -11,7 +11,7 @@ import typing
 
 import cuts
 
-from workload import machine, paths, patroni, raft, sql
+from workload import machine, paths, patroni, raft, sql, write_ahead_log
 
 
 class World:
@@ -104,6 +104,10 @@ class Workload(machine.Workload):
     def ports_taken(self) -> tuple[int, ...]:
         """See the class."""
         return self._world.call("ports_taken")
+
+    def last_record(self) -> write_ahead_log.Position | None:
+        """See the class."""
+        return self._world.call("last_record")
 
     def clock_skew_seconds(self, address: str) -> float | None:
         """See the class."""
