@@ -119,6 +119,8 @@ class Life:
             status = self._look()
             if status is not None:
                 self._probe_what_waits(status)
+                # What was given an event may be over by it: the next one is looked out for before anybody resumes.
+                self._arm_next()
                 if all(each.is_over for each in self._trials if each.is_struck) and done(status):
                     return
                 self._at_pause(status)

@@ -311,3 +311,33 @@ def test_the_check_runs_on_the_leader_and_again_where_what_it_finds_may_pass():
     with pytest.raises(AssertionError, match="again and again"):
         _life(endless, played)._check(played)
     assert len(endless.asked) == life.CHECKS
+
+
+class _Played:
+    """A trial as far as the operator looks at it."""
+
+    def __init__(self, name: str, *, is_armed: bool) -> None:
+        self.cell = cells.chosen(name)[0]
+        self.striking = types.SimpleNamespace(seconds=0.0)
+        self.is_armed = self.is_struck = is_armed
+        self.is_over = False
+
+    def follow(self) -> None:
+        pass
+
+    def arm(self, *_: object) -> None:
+        self.is_armed = True
+
+
+def test_nobody_resumes_before_the_next_cell_is_looked_out_for(monkeypatch):
+    # The one before may be over by the very event that its unit was given.
+    before, following = _Played("refresh/gate/agent", is_armed=True), _Played("refresh/resume/kill", is_armed=False)
+    lived = life.Life(typing.cast(typing.Any, _Operated()), {}, typing.cast(typing.Any, [before, following]))
+    armed: list[bool] = []
+    monkeypatch.setattr(lived, "_look", lambda: "a status")
+    monkeypatch.setattr(lived, "_probe_what_waits", lambda _: setattr(before, "is_over", True))
+    monkeypatch.setattr(lived, "_asked", lambda _: 1)
+    monkeypatch.setattr(lived, "_resume", lambda _: armed.append(following.is_armed))
+    monkeypatch.setattr(life, "POLL", 0.01)
+    lived._operate(lambda _: bool(armed))
+    assert armed == [True]
