@@ -4,7 +4,7 @@
 import gc
 
 if __name__ == "__main__":
-    # What is imported stays, and the collector would go through it again and again: a sixth of the time of imports.
+    # What is imported stays, and the collector would go through it again and again: a fifth of the time of imports.
     gc.disable()
 
     # The first: hook tools and snapd answer while the rest is imported.

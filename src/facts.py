@@ -103,7 +103,7 @@ class RefreshFacts:
     @property
     def is_rollback(self) -> bool:
         """Whether this charm is the one that the refresh under way began with."""
-        return self.original is not None and self.build is not None and self.original.charm == self.build.charm
+        return self.build is not None and refresh_facts.is_rollback(self.build, self.original)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ import typing
 
 import ops
 
+import activities
 import config
 import facts
 import forced_majority
@@ -260,14 +261,9 @@ def _with_database(known: facts.Facts, workload: machine.Workload, remembered: v
 
 def _with_backup(known: facts.Facts, workload: machine.Workload) -> facts.Facts:
     """Whether the hand-over that a refresh is waiting for would cut a backup off."""
-    primary = known.cluster.primary if known.cluster else None
-    if primary is None or known.passwords is None or not planner.hands_over(known):
+    if known.cluster is None or not planner.hands_over(known):
         return known
-    try:
-        running = workload.sql(primary.address, known.passwords.operator).activity().backup_running
-    except sql.SqlError as error:
-        logger.warning("The primary cannot be asked for backups: %s", error)
-        return known
+    running = activities.has_backup(workload, known, known.cluster.primary)
     return dataclasses.replace(known, backup_running=running)
 
 

@@ -12,6 +12,7 @@ import tomllib
 import charm_
 import charm_refresh
 
+import activities
 import compatibility
 import facts
 import graceful_stop
@@ -22,7 +23,6 @@ import refresh_facts
 import refresh_gate
 import room
 import switchover
-from graceful_stop import stop_gracefully
 from workload import machine, raft, snap, sql
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
             if before != snap_revision:
                 self.workload.require_snap_revision(snap_revision)
             if known.machine.patroni_running:
-                stop_gracefully(self.workload, known)
+                graceful_stop.stop_gracefully(self.workload, known)
             self._configure(known, configured)
             self.workload.snap.refresh(snap_revision)
         except (snap.SnapOperationError, OSError):
@@ -298,17 +298,9 @@ def precheck(workload: machine.Workload, known: facts.Facts) -> tuple[prechecks.
 
 def _activities(workload: machine.Workload, known: facts.Facts) -> dict[str, sql.Activity]:
     """What goes on in each member's PostgreSQL, by its name: backups and long queries run on standbys, too."""
-    found: dict[str, sql.Activity] = {}
-    for each in known.cluster.members if known.cluster else ():
-        local = each.name == known.member_name
-        if not each.is_running or known.passwords is None:
-            continue
-        database = workload.sql(None if local else each.address, None if local else known.passwords.operator)
-        try:
-            found[each.name] = database.activity()
-        except sql.SqlError as error:
-            logger.warning("%s cannot be asked: %s", each.name, error)
-    return found
+    members = known.cluster.members if known.cluster else ()
+    found = {each.name: activities.of_member(workload, known, each) for each in members}
+    return {name: activity for name, activity in found.items() if activity is not None}
 
 
 def _raft(workload: machine.Workload, known: facts.Facts) -> raft.RaftView | None:
@@ -333,7 +325,7 @@ def first_unit_hands_over(
         return False
     if not known.is_primary or any(peer.number > known.number for peer in known.peers) or not known.peers:
         return False
-    rollback = original.charm == build.charm
+    rollback = refresh_facts.is_rollback(build, original)
     if not rollback and (not is_supported(build, original) or precheck(workload, known)):
         return False
     candidate = graceful_stop.successor(known)

@@ -9,6 +9,7 @@ import json
 import charm_refresh
 import ops
 
+import activities
 import facts
 import peers
 import refresh
@@ -21,7 +22,7 @@ import refresh_standing
 import refresh_status
 import refresh_table
 import refusal
-from workload import cluster, machine, sql
+from workload import cluster, machine
 
 
 def get_refresh_status(
@@ -132,27 +133,13 @@ def look(
     )
     if known.refused is None and refreshing and seen.started and seen.following is not None:
         against = refresh_gate.reason(workload, known, seen.following, rollback=seen.is_rollback)
-        backup = _has_backup(workload, known, seen)
-        if backup and against is None:
-            member = facts.member_name(known.application, seen.following)
-            against = f"A backup of {member} is running; wait for its end"
+        backup = not seen.is_rollback and activities.has_backup(
+            workload, known, refresh_standing.member(known, seen.following)
+        )
         return dataclasses.replace(seen, held=against, backup=backup)
     if known.refused is not None or (refreshing and (seen.started or not seen.compatible)):
         return seen
     return dataclasses.replace(seen, blockers=refresh.precheck(workload, known))
-
-
-def _has_backup(workload: machine.Workload, known: facts.Facts, seen: refresh_standing.Seen) -> bool:
-    """Whether the next unit's stop would cut a backup off. That unit looks too, but only when it is about to stop."""
-    member = None if seen.following is None else refresh_standing.member(known, seen.following)
-    if seen.is_rollback or member is None or not member.is_running or known.passwords is None:
-        return False
-    local = member.name == known.member_name
-    database = workload.sql(None if local else member.address, None if local else known.passwords.operator)
-    try:
-        return database.activity().backup_running
-    except sql.SqlError:
-        return False
 
 
 def _promotions(workload: machine.Workload, primary: cluster.Member | None) -> tuple[cluster.Promotion, ...] | None:

@@ -40,6 +40,11 @@ def charmhub_revision(url: str | None) -> str | None:
     return url.rpartition("-")[2] if url is not None and url.startswith("ch:") else None
 
 
+def is_rollback(build: Build, original: Build | None) -> bool:
+    """Whether a refresh to that build goes back to what all units ran before it."""
+    return original is not None and original.charm == build.charm
+
+
 FILE = "--path FILE"
 """What stands for a revision in the command that brings back a charm from a file: Juju keeps no revisions of these."""
 

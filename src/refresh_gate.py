@@ -14,14 +14,13 @@ Invariants, unless the operator goes on regardless (`override`):
   Exempt is the first unit of a rollback, since a way back is always open; and of two members, each is needed anyway.
 """
 
+import activities
 import facts
 import problems
-from workload import machine, raft, sql
+from workload import machine, raft
 
 # What a unit's status has room for, beside what it says before and after it.
 STATUS_LENGTH = 81
-
-BACKUP = "A backup of this unit is running; wait for its end"
 
 # Patroni's words for a PostgreSQL that runs. After a failover a standby that is well is "running" for a while: it has
 # nobody to stream from, and may be the one to take over.
@@ -63,13 +62,11 @@ def _unmet(known: facts.Facts) -> str | None:
 
 
 def _backup(workload: machine.Workload, known: facts.Facts, number: int) -> str | None:
-    """A backup that the stop would cut off. Only this unit's own PostgreSQL is asked, right before it is stopped."""
-    if number != known.number:
-        return None
-    try:
-        return BACKUP if workload.sql().activity().backup_running else None
-    except sql.SqlError:
-        return None
+    """A backup that the stop would cut off."""
+    name = facts.member_name(known.application, number)
+    member = known.cluster.member(name) if known.cluster else None
+    running = activities.has_backup(workload, known, member)
+    return f"A backup of {name} is running; wait for its end" if running else None
 
 
 def _is_down(known: facts.Facts, number: int) -> bool:

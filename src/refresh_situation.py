@@ -98,7 +98,7 @@ class Situation:
     @property
     def is_rollback(self) -> bool:
         """Whether this charm is the one that the units ran before the refresh."""
-        return self.original is not None and self.original.charm == self.build.charm
+        return refresh_facts.is_rollback(self.build, self.original)
 
     def newly_accepted(self) -> bool:
         """Whether the operator has accepted this charm, and charm-refresh has not seen it since.

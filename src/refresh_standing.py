@@ -75,7 +75,7 @@ class Seen:
     @property
     def is_rollback(self) -> bool:
         """Whether the units go back to what they ran before."""
-        return self.original is not None and self.original.charm == self.build.charm
+        return refresh_facts.is_rollback(self.build, self.original)
 
     @property
     def started(self) -> bool:

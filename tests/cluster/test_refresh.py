@@ -91,7 +91,7 @@ def test_nobody_is_stopped_while_patroni_is_paused_or_a_backup_runs(empty, write
             machine, f"setsid {backup} --max-rate 32k --checkpoint fast >/dev/null 2>&1 & echo $! >/run/backup"
         )
         empty.until("the backup runs", lambda: backups(empty, machine) == 1)
-        assert "A backup of this unit is running" in empty.refusal("pg/1", "resume-refresh")
+        assert "A backup of pg-1 is running" in empty.refusal("pg/1", "resume-refresh")
         assert (empty.revisions(), backups(empty, machine)) == (refreshed, 1)
         empty.lab.shell(machine, "kill -- -$(cat /run/backup)")
         empty.until("the backup has ended", lambda: backups(empty, machine) == 0)

@@ -18,16 +18,16 @@ def _replace(target: object, name: str, replacement: object) -> None:
 
 def the_snap_is_refreshed_under_a_running_server() -> None:
     """`refresh_snap` does not stop PostgreSQL first."""
-    import refresh
+    import graceful_stop
 
-    _replace(refresh, "stop_gracefully", lambda *_: None)
+    _replace(graceful_stop, "stop_gracefully", lambda *_: None)
 
 
 def a_primary_is_stopped_without_a_hand_over() -> None:
     """`stop_gracefully` stops whatever runs."""
-    import refresh
+    import graceful_stop
 
-    _replace(refresh, "stop_gracefully", lambda workload, _: workload.snap.stop())
+    _replace(graceful_stop, "stop_gracefully", lambda workload, _: workload.snap.stop())
 
 
 def the_primary_is_not_handed_over_before_its_turn() -> None:
@@ -129,12 +129,13 @@ def an_update_status_writes_a_databag() -> None:
 
 def what_a_failed_snap_has_stopped_stays_stopped() -> None:
     """`refresh_snap` starts nothing again where the snap has kept its revision."""
+    import graceful_stop
     import refresh
 
     def without_start(self: typing.Any, revision: str, library: typing.Any) -> None:
         known = self.observe()
         if known.machine.patroni_running:
-            refresh.stop_gracefully(self.workload, known)
+            graceful_stop.stop_gracefully(self.workload, known)
         self.workload.snap.refresh(revision)
         library.update_snap_revision()
 

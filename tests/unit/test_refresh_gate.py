@@ -25,7 +25,7 @@ class Raft:
     def raft(self, _: str) -> Raft:
         return self
 
-    def sql(self) -> Raft:
+    def sql(self, *_: object) -> Raft:
         return self
 
     def activity(self) -> sql.Activity:

@@ -214,7 +214,7 @@ def test_a_backup_that_began_meanwhile_is_not_cut_off(deployed: Deployed) -> Non
     paused_refresh(on)
     on.units[1].machine.activity = {"backup_running": True}
     done = resume(on, 1)
-    assert "A backup of this unit is running" in str(done.failure)
+    assert "A backup of postgresql-machine-1 is running" in str(done.failure)
     assert revisions(on)[1] == OLD
     on.units[1].machine.activity = {}
     on.world.raft.database.activity = {"backup_running": True}

@@ -156,10 +156,11 @@ def test_a_backup_is_told_on_any_unit(deployed: Deployed) -> None:
     on.settle()
     regardless = "resume-refresh check-health-of-refreshed-units=false"
     on.units[1].machine.activity = {"backup_running": True}
-    for number, whose in ((0, "postgresql-machine-1"), (1, "this unit"), (2, "postgresql-machine-1")):
+    for number in on.units:
         assert report(on, number)["next"] == (
-            f"A backup of {whose} is running; wait for its end. When it is mended, `juju run postgresql-machine/1"
-            f" resume-refresh`; to go on anyway, `juju run postgresql-machine/1 {regardless}`; {BACK}"
+            "A backup of postgresql-machine-1 is running; wait for its end. When it is mended,"
+            " `juju run postgresql-machine/1 resume-refresh`;"
+            f" to go on anyway, `juju run postgresql-machine/1 {regardless}`; {BACK}"
         )
     on.units[1].machine.activity = {}
     # Nor is one of the primary cut off by a hand-over.
