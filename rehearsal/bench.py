@@ -113,8 +113,7 @@ class Bench:
         self._shown.begin(f"refresh to {charm.version.charm}, revision {charm.version.revision}, from {primary}")
         begun, began = time.monotonic(), time.time()
         step = report.Step(charm.version.charm, begun, 0.0, written=True)
-        self._operator.refresh(step, charm)
-        ended = time.monotonic()
+        ended = self._operator.refresh(step, charm)
         processor = self._processor_seconds() - processor
         self._shown.end()
         self.calm()

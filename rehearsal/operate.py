@@ -40,6 +40,8 @@ class Operator:
         self.patience = patience
         self._target = ""
         self._revisions: dict[str, str] = {}
+        self._looked = 0.0
+        """When the last status was got."""
 
     def attach(self, client: load.Load) -> None:
         """Watch the application's client too, once it has written, and has read from each unit.
@@ -70,11 +72,11 @@ class Operator:
         self.application.deploy(charm.path, self._units)
         self._settle(step, charm, resume=False)
 
-    def refresh(self, step: report.Step, charm: Charm) -> None:
-        """Refresh to that charm, to the end. Raises as `deploy` does."""
+    def refresh(self, step: report.Step, charm: Charm) -> float:
+        """Refresh to that charm, to the end; when, by the monotonic clock, all was well. Raises as `deploy` does."""
         self._target = charm.version.revision
         self.application.refresh(charm.path)
-        self._settle(step, charm)
+        return self._settle(step, charm)
 
     def refresh_halfway(self, step: report.Step, charm: Charm) -> None:
         """Refresh until the second unit has refreshed; of two units, until the first has. Raises as `deploy` does."""
@@ -88,8 +90,11 @@ class Operator:
                 step.revisions = list(self.application.revisions().values())
                 return
 
-    def _settle(self, step: report.Step, charm: Charm, *, resume: bool = True) -> None:
-        """Go on until every unit is active on the charm's snap, doing what the statuses ask for."""
+    def _settle(self, step: report.Step, charm: Charm, *, resume: bool = True) -> float:
+        """Go on until every unit is active on the charm's snap, doing what the statuses ask for.
+
+        Return when the status told so first: to ask each machine for its snap's revision takes a second or two more.
+        """
         name = self.application.application
         for status in self._statuses():
             asked = self._asked(step, status) if resume else None
@@ -104,7 +109,8 @@ class Operator:
             self._revisions = self.application.revisions()
             step.revisions = list(self._revisions.values())
             if set(step.revisions) == {charm.version.revision}:
-                return
+                return self._looked
+        raise AssertionError("unreachable: the statuses end with TimeoutError")
 
     def _asked(self, step: report.Step, status: jubilant.Status) -> int | None:
         """Return the unit to run `resume-refresh` on, once the units that the status names are healthy."""
@@ -156,6 +162,7 @@ class Operator:
             RuntimeError: The client has ended by itself.
         """
         status = self.application.status()
+        self._looked = time.monotonic()
         recorded = self.load.history if self.load else None
         roles = self._roles(recorded)
         self._ask_revisions(roles)

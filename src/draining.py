@@ -11,6 +11,7 @@ import logging
 import time
 
 import facts
+import wakeup
 from workload import cluster, machine, patroni, sql
 
 logger = logging.getLogger(__name__)
@@ -45,13 +46,15 @@ def _renounce(workload: machine.Workload, known: facts.Facts) -> None:
     try:
         workload.renounce_synchronous()
         workload.patroni(known.member.address, known.passwords.patroni).reload()
-        if not _await_out(workload.patroni(primary.address), database, known.member):
+        if not _await_out(workload, database, known.member, primary, known.passwords.patroni):
             logger.warning("The primary still waits for %s", known.member_name)
     except (patroni.PatroniError, sql.SqlError, OSError) as error:
         logger.warning("The primary cannot be told that %s stops: %s", known.member_name, error)
 
 
-def _await_out(primary: patroni.Client, database: sql.Sql, member: cluster.Member) -> bool:
+def _await_out(
+    workload: machine.Workload, database: sql.Sql, member: cluster.Member, primary: cluster.Member, password: str
+) -> bool:
     """Wait until it is certain that the primary waits for this member no more; whether it is.
 
     Raises PatroniError or SqlError where the primary does not answer.
@@ -59,7 +62,9 @@ def _await_out(primary: patroni.Client, database: sql.Sql, member: cluster.Membe
     wanted = 1 if member.is_synchronous else UNDISTURBED_LOOKS
     deadline, looks = time.monotonic() + PATIENCE_SECONDS, 0
     while looks < wanted and time.monotonic() <= deadline:
-        looks = looks + 1 if _is_out(primary, database, member.name) else 0
+        looks = looks + 1 if _is_out(workload.patroni(primary.address), database, member.name) else 0
+        if looks == 0:
+            wakeup.wake(workload, (member, primary), password)
         if looks < wanted:
             time.sleep(POLL_SECONDS)
     return looks == wanted

@@ -14,6 +14,7 @@ import observation
 import peers as peer_relation
 import planner
 import switchover
+import wakeup
 from snap_refresh import execution as snap_execution
 from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
 from workload import configuration, machine, patroni, scram, service, snap, sql, write_ahead_log
@@ -67,6 +68,7 @@ class Executor:
                 workload.paths.temporary_tablespace
             ),
             Step.CHANGE_DYNAMIC_CONFIGURATION: self._change_dynamic_configuration,
+            Step.WAKE_PATRONI: self._wake_patroni,
             Step.ALLOW_NEXT_UNIT: allow_next_unit,
             Step.GATE_SNAPS: snaps.gate,
             Step.REFRESH_SNAPS: snaps.refresh,
@@ -182,6 +184,11 @@ class Executor:
             return
         logger.info("Changing the shared configuration: %s", ", ".join(patch))
         self._workload.patroni(primary.address, self._known.passwords.patroni).change_configuration(patch)
+
+    def _wake_patroni(self) -> None:
+        view, passwords = self._known.cluster, self._known.passwords
+        if view is not None and passwords is not None:
+            wakeup.wake(self._workload, view.members, passwords.patroni)
 
     def _change_membership(self, change: membership.Change) -> None:
         known = self._known

@@ -25,7 +25,7 @@ POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 2.0
 DISPATCH_TIMEOUT_SECONDS = 600.0
 # A burst of changes, as in a switchover, is one event.
-SETTLE_SECONDS = 0.5
+SETTLE_SECONDS = 0.25
 NEAR_ZERO_LAG = 1024 * 1024
 EVENT = "cluster_changed"
 

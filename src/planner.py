@@ -287,7 +287,10 @@ def next_unit_waits(known: facts.Facts) -> bool:
 
 
 def _refresh(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
-    if not next_unit_waits(known) or problems.unhealthy(known) is not None:
+    if not next_unit_waits(known):
+        return
+    if problems.unhealthy(known) is not None:
+        yield from _wake_patroni(known)
         return
     if known.refresh is not None and known.refresh.in_progress:
         candidate = next_unit_hand_over(known)
@@ -295,9 +298,19 @@ def _refresh(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
             yield HandOver(candidate.name)
         elif candidate is not None:
             yield from _ask_for_synchronous(known)
+            yield from _wake_patroni(known)
         if candidate is not None:
             return
     yield Step.ALLOW_NEXT_UNIT
+
+
+def _wake_patroni(known: facts.Facts) -> collections.abc.Iterator[Step]:
+    """Where the next unit waits for a standby that Patroni has not made a synchronous one yet, have it do so now."""
+    view = known.cluster
+    if view is None or view.primary is None or view.paused or not known.is_synchronous:
+        return
+    if any(not each.is_primary and not each.is_synchronous for each in view.members):
+        yield Step.WAKE_PATRONI
 
 
 def _ask_for_synchronous(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:

@@ -338,7 +338,8 @@ def first_unit_hands_over(
         logger.warning("The primary was not handed over before the refresh: %s", error)
         return False
     # The next hook, which follows at once, checks the cluster.
-    switchover.await_followers(workload, candidate, synchronous=known.is_synchronous)
+    if known.passwords is not None:
+        switchover.await_followers(workload, candidate, known.passwords.patroni, synchronous=known.is_synchronous)
     return True
 
 

@@ -25,6 +25,7 @@ class Step(enum.Enum):
     SET_ROLES = "set the system users' passwords"
     CREATE_TEMPORARY_TABLESPACE = "create the temporary tablespace"
     CHANGE_DYNAMIC_CONFIGURATION = "change the configuration that all members share"
+    WAKE_PATRONI = "have Patroni look at its standbys"
     ALLOW_NEXT_UNIT = "allow the next unit to refresh"
     GATE_SNAPS = "hold the snaps below the workload"
     REFRESH_SNAPS = "refresh the snaps below the workload"

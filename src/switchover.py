@@ -6,6 +6,7 @@ import time
 
 import facts
 import handover
+import wakeup
 from workload import cluster, machine, patroni, sql
 
 logger = logging.getLogger(__name__)
@@ -67,13 +68,15 @@ def _await_primary(workload: machine.Workload, member: cluster.Member, seconds: 
         time.sleep(POLL_SECONDS)
 
 
-def await_followers(workload: machine.Workload, primary: cluster.Member, *, synchronous: bool) -> None:
+def await_followers(workload: machine.Workload, primary: cluster.Member, password: str, *, synchronous: bool) -> None:
     """Wait, in bounded time, until the others follow the new primary: before, a check would find the cluster unwell."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         view = workload.patroni(primary.address).cluster()
         if view is not None and _is_followed(view) and (view.synchronous_standbys or not synchronous):
             return
+        if view is not None:
+            wakeup.wake(workload, view.members, password)
         time.sleep(POLL_SECONDS)
 
 

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
 SWITCHOVER_TIMEOUT_SECONDS = 30.0
+# One that does not answer by then is no help.
+WAKE_UP_TIMEOUT_SECONDS = 1.0
 USER = "patroni"
 
 
@@ -81,6 +83,14 @@ class Client:
     def reload(self) -> None:
         """Make Patroni read its configuration file again. Raises PatroniError."""
         self._request("POST", "/reload", {})
+
+    def wake_up(self) -> None:
+        """Make Patroni look at the cluster now, not only in its next loop. Raises PatroniError.
+
+        It does so whenever it is asked for a change of the dynamic configuration (`do_PATCH_config` in api.py of
+        Patroni's source), also where nothing is to change: as here, where a key is removed that there is not.
+        """
+        self._request("PATCH", "/config", {"wake_up": None}, WAKE_UP_TIMEOUT_SECONDS)
 
     def switchover(self, leader: str, candidate: str) -> None:
         """Ask for `candidate` to take over from `leader`.

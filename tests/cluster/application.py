@@ -134,6 +134,16 @@ class Application(deployment.Deployment):
         [found] = pool.glob(f"{self.juju.show_model().model_uuid[-6:]}-{identifier.replace('/', '-')}")
         return found / "16/main"
 
+    def compiled(self, unit: str) -> dict[bool, list[str]]:
+        """Return the charm's compiled modules on a unit: those of its package (True), and those that hooks compiled.
+
+        The former are compiled for their content, the latter for a file's time (PEP 552).
+        """
+        directory = f"/var/lib/juju/agents/unit-{unit.replace('/', '-')}/charm"
+        flags = f"find {directory} -name '*.pyc' -printf '%p ' -exec od -A n -t u4 -j 4 -N 4 {{}} ';'"
+        found = [line.split() for line in self.lab.shell(self.hostname(unit), flags).splitlines()]
+        return {by: [name for name, flag in found if bool(int(flag)) is by] for by in (True, False)}
+
     def message(self, unit: str | None = None) -> tuple[str, str]:
         """Return the status and its text: a unit's, or the application's."""
         found = self.status().apps[self.application]

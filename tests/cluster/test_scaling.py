@@ -15,6 +15,10 @@ def test_three_units_serve_and_the_primary_leaves_only_after_another_took_over(t
     primary = three.primary()
     [client, *_] = [unit for unit in three.units() if unit != primary]
     data = three.data_directory(primary)
+    compiled = three.compiled(client)
+    # Hooks have imported it, and found it good.
+    assert any("/src/__pycache__/planner." in name for name in compiled[True])
+    assert compiled[False] == []
     with write(three) as writing:
         writing.move(client)
         begun = time.monotonic()

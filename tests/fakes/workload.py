@@ -79,6 +79,8 @@ class Client(patroni.Client):
         match method, path:
             case "PATCH", "/config":
                 shared.patch(body)
+                # Patroni then looks at once, also where nothing was to change.
+                self._machine.world.woken.append(process.name)
                 return shared.configuration
             case "POST", "/reload":
                 process.reload()

@@ -35,6 +35,8 @@ class World:
         self.violations: list[str] = []
         self.switchovers: list[tuple[str, str]] = []
         """(old primary, new primary) of each switchover that was asked for and done."""
+        self.woken: list[str] = []
+        """Each member whose Patroni was asked to look at once."""
         self.promotions: list[str] = []
         """Each member that became the primary of a cluster that existed."""
         self.switchover_fault: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import jubilant
 import pytest
@@ -70,6 +71,21 @@ def test_a_unit_without_a_snap_for_a_while_is_asked_again() -> None:
     stage.application.snapd_is_silent = False
     assert len(stage.look()) == 3
     assert stage.look() == []
+
+
+def test_it_ends_when_the_status_tells_so_not_when_all_revisions_are_known() -> None:
+    stage = Stage()
+    asked: list[float] = []
+    revisions = stage.application.revisions
+
+    def asks() -> dict[str, str]:
+        asked.append(time.monotonic())
+        return revisions()
+
+    stage.application.revisions = asks
+    begun = time.monotonic()
+    ended = stage.operator.refresh(report.Step("refresh", 0.0, 0.0), simulated_juju.NEW)
+    assert begun < ended < asked[-1]
 
 
 def test_a_pause_lasts_from_when_it_is_seen_until_it_is_over() -> None:

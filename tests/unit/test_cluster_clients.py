@@ -16,7 +16,7 @@ import typing
 import pysyncobj
 import pytest
 
-from workload import cluster, patroni, raft
+from workload import cluster, configuration, patroni, raft
 
 ANSWER = {
     "members": [
@@ -169,6 +169,14 @@ def test_changes_carry_the_password(server: Patroni) -> None:
         ("POST", "/reload", {}, header),
         ("POST", "/switchover", {"leader": "a", "candidate": "b"}, header),
     ]
+
+
+def test_patroni_is_woken_by_a_change_that_changes_nothing(server: Patroni) -> None:
+    server.client("secret").wake_up()
+    ((method, path, patch, _),) = server.requests
+    # null takes a key away (Patroni documentation, "Dynamic configuration settings"), here one that is never there.
+    assert (method, path, patch) == ("PATCH", "/config", {"wake_up": None})
+    assert "wake_up" not in configuration.dynamic(2)
 
 
 @pytest.mark.parametrize("status", [401, 403, 412, 503])

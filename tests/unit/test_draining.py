@@ -51,6 +51,10 @@ def test_each_unit_is_drained_before_it_is_stopped_and_takes_part_again(
     assert not any(waited for _, waited in stops), stops
     assert not any(renounces(unit) for unit in on.units.values())
     assert len(on.world.raft.synchronous) == count - 1
+    # Nothing of Patroni's configuration has been changed for it.
+    assert {unit.name.replace("/", "-") for unit in on.units.values()} == set(on.world.woken)
+    assert on.world.raft.configuration is not None
+    assert "wake_up" not in on.world.raft.configuration
 
 
 def test_a_standby_that_leaves_is_drained(deployed: Deployed, stops: list[tuple[str, bool]]) -> None:
@@ -107,6 +111,7 @@ class Watched(machine.Workload):
         super().__init__(paths.Paths(pathlib.Path("/nowhere")))
         self.given, self.looks, self.fault = given, looks, fault
         self.told: Look | None = None
+        self.woken: list[str] = []
 
     def renounce_synchronous(self) -> None:
         pass
@@ -115,12 +120,18 @@ class Watched(machine.Workload):
         client = patroni.Client(address, password)
         client.reload = lambda: None if self.fault != "patroni" else _raise(patroni.PatroniError("refused"))
         client.cluster = self._cluster
+        client.wake_up = lambda: self._wake(address)
         return client
 
     def sql(self, address: str | None = None, password: str | None = None) -> sql.Sql:
         database = sql.Sql(pathlib.Path(), address, password)
         database.synchronous_standbys = self._synchronous
         return database
+
+    def _wake(self, address: str) -> None:
+        self.woken.append(address)
+        if self.fault == "asleep":
+            raise patroni.PatroniUnreachable("connection refused")
 
     def _cluster(self) -> cluster.ClusterView | None:
         if self.fault == "away":
@@ -183,6 +194,17 @@ def test_it_waits_until_the_primary_knows_and_waits_no_more(
     given = known.settled(1, primary=0, cluster=known.view(3, synchronous={1, 2} if synchronous else {2}))
     draining.drain(Watched(given, looks), given)
     assert clock.now == polls * draining.POLL_SECONDS
+
+
+@pytest.mark.parametrize("fault", ["", "asleep"])
+def test_until_then_both_are_woken_the_one_that_tells_and_the_primary_that_acts_on_it(
+    clock: types.SimpleNamespace, fault: str
+) -> None:
+    given = known.settled(2, primary=0, cluster=known.view(3, primary=0, synchronous={1, 2}))
+    watched = Watched(given, [Look(False, True), Look(True, True), OUT], fault)
+    draining.drain(watched, given)
+    assert watched.woken == [known.address(2), known.address(0)] * 2
+    assert clock.now == 2 * draining.POLL_SECONDS
 
 
 def _raise(error: Exception) -> typing.Any:

@@ -158,6 +158,45 @@ def test_the_next_unit_waits_until_all_is_healthy(changes: dict[str, typing.Any]
     assert not [step for step in steps if isinstance(step, HandOver)]
 
 
+WOKEN = {
+    "no synchronous standby": known.view(3, synchronous=()),
+    "it starts": known.view(3, synchronous={1}, changes={2: {"state": "starting"}}),
+    "lag not known": known.view(3, synchronous={1}, changes={2: {"lag": None}}),
+}
+ASLEEP = {
+    "all are synchronous": known.view(3, changes={1: {"state": "starting"}}),
+    "no primary": known.view(3, primary=None),
+    "not known": None,
+    "paused": dataclasses.replace(known.view(3, synchronous={1}), paused=True),
+}
+
+
+@pytest.mark.parametrize("view", WOKEN.values(), ids=WOKEN)
+def test_patroni_is_woken_where_the_next_unit_waits_for_a_standby(view: cluster.ClusterView) -> None:
+    waiting = facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED, next_unit_allowed=False)
+    assert Step.WAKE_PATRONI in planner.plan(known.settled(2, refresh=waiting, cluster=view))
+    # Nobody waits for it before, nor after.
+    before = snap.SnapState("366", True)
+    assert Step.WAKE_PATRONI not in planner.plan(known.settled(2, refresh=waiting, cluster=view, machine_snap=before))
+    allowed = dataclasses.replace(waiting, next_unit_allowed=True)
+    assert Step.WAKE_PATRONI not in planner.plan(known.settled(2, refresh=allowed, cluster=view))
+
+
+@pytest.mark.parametrize("view", ASLEEP.values(), ids=ASLEEP)
+def test_and_only_where_it_can_change_something(view: cluster.ClusterView | None) -> None:
+    waiting = facts.RefreshFacts(in_progress=True, pinned_revision=known.PINNED, next_unit_allowed=False)
+    steps = planner.plan(known.settled(2, refresh=waiting, cluster=view))
+    assert Step.WAKE_PATRONI not in steps
+    assert Step.ALLOW_NEXT_UNIT not in steps
+
+
+def test_patroni_is_woken_where_the_next_unit_is_the_primary_and_this_one_cannot_take_over_yet() -> None:
+    given = refreshing(2, 3, primary=1, refreshed={2}, synchronous={0})
+    assert Step.WAKE_PATRONI in planner.plan(given)
+    given = refreshing(2, 3, primary=1, refreshed={2}, synchronous={0, 2})
+    assert Step.WAKE_PATRONI not in planner.plan(given)
+
+
 def test_a_unit_that_was_installed_allows_the_next_one_though_no_refresh_is_in_progress() -> None:
     idle = facts.RefreshFacts(pinned_revision=known.PINNED, next_unit_allowed=False)
     assert Step.ALLOW_NEXT_UNIT in planner.plan(known.settled(1, primary=0, refresh=idle))
