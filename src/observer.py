@@ -107,6 +107,8 @@ def watch(unit: str, charm_directory: pathlib.Path, file: pathlib.Path) -> typin
             dispatched = time.monotonic()
             if dispatch(unit, charm_directory):
                 seen = now
+                # It has waited for other hooks, and taken a while: what has changed meanwhile has waited long enough.
+                continue
         time.sleep(POLL_SECONDS)
 
 

@@ -190,6 +190,7 @@ class Timeline:
         self.until = until
         self.digests: dict[float, str | None] = {0.0: "a"}
         self.fails = False
+        self.takes = 0.0
         self.events: list[float] = []
         monkeypatch.setattr(observer.time, "sleep", self.sleep)
         monkeypatch.setattr(observer.time, "monotonic", lambda: self.now)
@@ -206,6 +207,7 @@ class Timeline:
 
     def dispatch(self, unit: str, directory: pathlib.Path) -> bool:
         self.events.append(self.now)
+        self.now += self.takes
         return not self.fails
 
     def watch(self, settings: pathlib.Path) -> None:
@@ -234,6 +236,17 @@ def test_a_burst_of_changes_is_one_event(monkeypatch: pytest.MonkeyPatch, settin
     watched.digests |= {50.0: "b", 50.2: "c", 50.4: "d"}
     watched.watch(settings)
     assert len(watched.events) == 2
+
+
+def test_what_changes_during_an_event_is_the_next_one_at_once(
+    monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path
+) -> None:
+    watched = Timeline(monkeypatch, 100)
+    watched.digests |= {50.0: "b", 52.0: "c"}
+    watched.takes = 3.0
+    watched.watch(settings)
+    _, second, third = watched.events
+    assert third - second == pytest.approx(watched.takes + observer.SETTLE_SECONDS)
 
 
 def test_an_event_that_did_not_go_through_comes_again(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
