@@ -41,6 +41,7 @@ import refresh_gate
 import refresh_relation
 import refresh_situation
 import statuses
+import steps
 import verified
 from snap_refresh import execution as snap_execution
 from snap_refresh import observation as snap_observation
@@ -275,22 +276,33 @@ class PostgresqlCharm(ops.CharmBase):
         remembered = self._verified.updated(known, time.time())
         if remembered != self._verified:
             verified.save(self.charm_dir, remembered)
-        steps = planner.plan(known)
+        planned = planner.plan(known)
         snaps = snap_execution.Executor(known, self.workload, self.charm_dir)
         executor = execution.Executor(known, self.workload, self.peers, self._allow_next_unit, snaps)
-        failure = executor.run(steps)
+        failure = executor.run(planned)
         if failure is not None and known.leaving and _is_last():
             # Juju repeats it: the unit, or its storage, must not go while its PostgreSQL runs on.
             raise LeaveError(failure)
-        if not known.leaving and not planner.STANDING.issuperset(steps):
-            # The statuses tell what is, not what was before the steps: maybe no event follows.
-            known = self._with_snaps(self._observe(None))
+        known = self._afterwards(known, planned, failure)
         status = self._report(known, failure)
         try:
             self._watch(known, settled=self._is_settled(known, status))
         except service.ServiceError as error:
             logger.warning("Nobody watches the cluster beside the charm: %s", error)
             self._report(known, failure or str(error))
+
+    def _afterwards(self, known: facts.Facts, planned: tuple[steps.AnyStep, ...], failure: str | None) -> facts.Facts:
+        """The facts after the steps: the statuses tell what is, not what was before, as maybe no event follows.
+
+        To look again takes as long as the rest of the hook. The next unit waits for the end of this one's, and nothing
+        but that it may go on has changed where nothing else was done.
+        """
+        done = set(planned) - planner.STANDING
+        if done == {steps.Step.ALLOW_NEXT_UNIT} and known.refresh is not None and failure is None:
+            return dataclasses.replace(known, refresh=dataclasses.replace(known.refresh, next_unit_allowed=True))
+        if not done or known.leaving:
+            return known
+        return self._with_snaps(self._observe(None))
 
     def _is_settled(self, known: facts.Facts, status: statuses.Status) -> bool:
         """Whether all is well, as long as the cluster does not change. Checks may pass where nothing in it does."""

@@ -32,8 +32,11 @@ from snap_refresh import planner as snap_planner
 from steps import AnyStep, AskForSynchronous, ChangeMembership, HandOver, Publish, Record, Step
 from workload import cluster, configuration, datadir, raft
 
-# Steps of every hook of a settled unit, which mostly change nothing.
-STANDING = frozenset({Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, Step.CONFIGURE, Step.GATE_SNAPS})
+# Steps after which nothing new is to be seen in the same hook: those of each hook of a settled unit, which mostly
+# change nothing, and one that takes effect later.
+STANDING = frozenset(
+    {Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE, Step.CONFIGURE, Step.GATE_SNAPS, Step.WAKE_PATRONI}
+)
 
 
 def plan(known: facts.Facts) -> tuple[AnyStep, ...]:

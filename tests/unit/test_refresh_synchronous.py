@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import typing
 
+import ops
 import pytest
 
+import charm
 import facts
 import planner
 import statuses
-from steps import AskForSynchronous
+from steps import AnyStep, AskForSynchronous, HandOver, Step
 from tests.fakes import builds, juju, known
 from tests.unit.conftest import Deployed
 from tests.unit.test_refresh_life import is_complete, primary_on
@@ -84,3 +86,37 @@ def test_the_status_names_who_cannot_take_over() -> None:
     status = statuses.unit(waiting())
     assert status.level is statuses.Level.MAINTENANCE
     assert "is not a synchronous standby" in status.message
+
+
+def test_to_wake_patroni_or_to_allow_the_next_unit_takes_no_second_look(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks: list[tuple[set[AnyStep], list[ops.EventBase | None]]] = []
+    observe, plan = charm.PostgresqlCharm._observe, planner.plan
+
+    def look(self: charm.PostgresqlCharm, event: ops.EventBase | None) -> facts.Facts:
+        if hooks:
+            hooks[-1][1].append(event)
+        return observe(self, event)
+
+    def note(given: facts.Facts) -> tuple[AnyStep, ...]:
+        planned = plan(given)
+        hooks.append((set(planned) - {Step.GATE_SNAPS, Step.CONFIGURE}, []))
+        return planned
+
+    on = deployed(3)
+    primary_on(on, 1)
+    on.set_config(pause_after_unit_refresh="none")
+    on.settle()
+    monkeypatch.setattr(charm.PostgresqlCharm, "_observe", look)
+    monkeypatch.setattr(planner, "plan", note)
+    on.refresh(builds.NEW)
+    on.settle()
+    is_complete(on, "416")
+    for step, looked_again in ((Step.WAKE_PATRONI, False), (Step.ALLOW_NEXT_UNIT, False), (HandOver(member(2)), True)):
+        after = [
+            looks for planned, looks in hooks if planned - {Step.PREPARE_DIRECTORIES, Step.PREPARE_SERVICE} == {step}
+        ]
+        assert after, step
+        # Facts that are looked at in the course of a hook, not for its event.
+        assert all((None in looks) is looked_again for looks in after), step
