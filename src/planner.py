@@ -185,7 +185,7 @@ def _start(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
 def _restart(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     """Start what has run before, as it is configured."""
     machine = known.machine
-    installed = machine.snap is not None and machine.snap.revision is not None
+    installed = machine.snap is not None and machine.snap.revision is not None and not problems.snap_disabled(known)
     configured = machine.has_raft_state and machine.configured_address is not None
     if installed and configured and not machine.patroni_running and not problems.prevent_start(known):
         yield Step.START

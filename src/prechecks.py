@@ -64,7 +64,9 @@ def reasons(
 
 def _cluster(known: facts.Facts) -> collections.abc.Iterator[Reason]:
     view = known.cluster
-    if not known.machine.patroni_running:
+    if problems.snap_disabled(known) is not None:
+        yield Reason("Snap disabled on this unit", "`snap enable charmed-postgresql`")
+    elif not known.machine.patroni_running:
         yield Reason("Patroni is down on this unit", "see `juju debug-log`")
     elif view is None:
         yield Reason("Patroni does not answer on this unit", "see `juju debug-log`")

@@ -38,7 +38,14 @@ def prevent_installation(known: facts.Facts) -> str | None:
         return f"Storage missing: {', '.join(machine.storages_missing)}; attach with `juju attach-storage`"
     if machine.storages_unmounted:
         return f"Storage not mounted: {', '.join(machine.storages_unmounted)}; mend it, then as root: `mount -a`"
-    return data_directory(known)
+    return snap_disabled(known) or data_directory(known)
+
+
+def snap_disabled(known: facts.Facts) -> str | None:
+    """Whether the snap is there and cannot be used: by the administrator's will, or after a change that failed."""
+    snap = known.machine.snap
+    disabled = snap is not None and snap.revision is not None and not snap.enabled
+    return "Snap charmed-postgresql is disabled; as root: `snap enable charmed-postgresql`" if disabled else None
 
 
 def data_directory(known: facts.Facts) -> str | None:

@@ -43,6 +43,8 @@ def shortened(text: str) -> str:
 
 def reason(workload: machine.Workload, known: facts.Facts, number: int, *, rollback: bool) -> str | None:
     """Why that unit must not be stopped now; None if it may. What the facts do not tell is asked for, read-only."""
+    if number == known.number and problems.snap_disabled(known) is not None:
+        return problems.snap_disabled(known)
     if known.cluster is not None and known.cluster.paused:
         return problems.PAUSED
     if number == known.number and not known.machine.patroni_running:

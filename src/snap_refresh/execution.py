@@ -8,7 +8,7 @@ import pathlib
 
 import facts
 from snap_refresh import decision, model
-from workload import files, machine, snap
+from workload import files, machine, snap, snapd_requests
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Executor:
                 self._workload.snapd.refresh(name)
             except snap.SnapdUnreachableError:
                 raise
-            except snap.NoUpdateError as error:
+            except snapd_requests.NoUpdateError as error:
                 # The store has withdrawn it, or has a newer one by now: it is asked again at the next event.
                 logger.info("%s is not refreshed: %s", name, error)
                 updates = {each: update for each, update in before.updates.items() if each != name}

@@ -157,23 +157,28 @@ class Workload:
         service.ensure_stop_signal(self.paths.systemd_units)
 
     def configure(self, settings: configuration.MemberSettings) -> bool:
-        """Write Patroni's configuration; whether it changed."""
+        """Write Patroni's configuration; whether it changed. Raises OSError."""
         wanted, text = configuration.member(settings, self.paths), self.configuration_text()
         if _parse(text) != wanted:
             text = yaml.dump(wanted, Dumper=_DUMPER, sort_keys=False)
-        owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
-        return files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
+        return self._write_configuration(text)
 
     def configuration_text(self) -> str:
         """Patroni's configuration as it is on disk; it holds passwords."""
         return self.paths.patroni_configuration.read_text() if self.paths.patroni_configuration.exists() else ""
 
     def restore_configuration(self, text: str) -> None:
-        """Put an earlier configuration back; nothing if there was none."""
-        if not text:
-            return
+        """Put an earlier configuration back; nothing if there was none. Raises OSError."""
+        if text:
+            self._write_configuration(text)
+
+    def _write_configuration(self, text: str) -> bool:
+        # Nothing may come to be in the place of snapd's link: snapd could not set it any more, and never finish or take
+        # back a refresh that a reboot has cut off.
+        if not self.paths.revision_data.exists():
+            raise FileNotFoundError(f"The snap has no current revision: {self.paths.revision_data} does not exist")
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
-        files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
+        return files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
 
     def renounce_synchronous(self) -> None:
         """Have Patroni's configuration say that this member is no synchronous standby, until it is written anew."""

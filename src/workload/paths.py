@@ -25,9 +25,14 @@ class Paths:
         return self.root / "var/snap" / SNAP / "common"
 
     @property
+    def revision_data(self) -> pathlib.Path:
+        """The data of the snap's current revision: snapd's link, absent while there is no current one."""
+        return self.root / "var/snap" / SNAP / "current"
+
+    @property
     def patroni_configuration(self) -> pathlib.Path:
         """Belongs to the snap's revision: snapd copies it when the snap is refreshed."""
-        return self.root / "var/snap" / SNAP / "current/etc/patroni/patroni.yaml"
+        return self.revision_data / "etc/patroni/patroni.yaml"
 
     def patroni_configurations(self) -> list[pathlib.Path]:
         """The directories of Patroni's configuration that there are: snapd keeps those of earlier revisions."""

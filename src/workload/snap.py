@@ -8,36 +8,55 @@ import functools
 import logging
 import subprocess
 import threading
+import time
 import typing
 
 from charms.operator_libs_linux.v2 import snap as snap_library
 
-from workload import paths
+from workload import paths, snapd_requests
+from workload.snapd_requests import SnapdUnreachableError, SnapOperationError
 
 logger = logging.getLogger(__name__)
 
-SOCKET = "/run/snapd.socket"
+SOCKET = snapd_requests.SOCKET
+CHANGE_SECONDS = 60.0
+"""How long a hook waits for what snapd has begun with the workload's snap; then it fails, and Juju repeats it."""
+CHANGE_INTERVAL_SECONDS = 0.2
 SYSTEMCTL = "/usr/bin/systemctl"
 SERVICE_TIMEOUT_SECONDS = 120
 FAR_YEAR = 2100
+ACTIVE = "active"
+"""The status of an installed snap that is not disabled (snapd's package client, StatusActive)."""
 
 
-class SnapOperationError(Exception):
-    """snapd could not be reached or refused; the message is snapd's."""
+def _await_changes() -> None:
+    """Let snapd end what it has begun with the workload's snap.
+
+    After a hook that was cut off, or a machine that was, snapd goes on with its change or takes it back. In the midst
+    of it the snap has no current revision, its files are not there, and whatever else is asked of snapd is refused.
+    Raises SnapdUnreachableError.
+    """
+    end = time.monotonic() + CHANGE_SECONDS
+    while changes := _changes():
+        if time.monotonic() > end:
+            raise SnapdUnreachableError(f"snapd has not ended: {', '.join(changes)}")
+        time.sleep(CHANGE_INTERVAL_SECONDS)
 
 
-class SnapdUnreachableError(SnapOperationError):
-    """snapd does not answer."""
-
-
-class NoUpdateError(SnapOperationError):
-    """There is no update of a snap that was to refresh."""
+def _changes() -> list[str]:
+    """Summaries of the changes of the workload's snap that are in progress."""
+    query = {"select": "in-progress", "for": paths.SNAP}
+    answer = snapd_requests.request("GET", "/v2/changes", query=query, address=SOCKET)
+    return [each["summary"] for each in answer["result"] or []]
 
 
 def _ask() -> list[dict[str, typing.Any]]:
     try:
+        _await_changes()
         return snap_library.SnapClient().get_installed_snaps()
-    except (snap_library.SnapAPIError, OSError) as error:
+    except SnapdUnreachableError:
+        raise
+    except (SnapOperationError, snap_library.SnapAPIError, OSError) as error:
         raise SnapdUnreachableError(f"snapd does not answer: {_message(error)}") from error
 
 
@@ -102,6 +121,8 @@ class SnapState:
     revision: str | None
     """None: not installed."""
     held: bool = False
+    enabled: bool = True
+    """A snap that is disabled is there, but nothing of it: no program, no service, no current revision."""
 
 
 class Snap:
@@ -111,9 +132,11 @@ class Snap:
         self._name = name
 
     def state(self) -> SnapState:
-        """The installed revision, and whether it is held. Raises SnapdUnreachableError."""
+        """The installed revision, whether it is held and enabled. Raises SnapdUnreachableError."""
         found = installed(self._name)
-        return SnapState(None) if found is None else SnapState(str(found["revision"]), _is_held(found.get("hold")))
+        if found is None:
+            return SnapState(None)
+        return SnapState(str(found["revision"]), _is_held(found.get("hold")), found["status"] == ACTIVE)
 
     def all_installed(self) -> list[dict[str, typing.Any]]:
         """What snapd tells of all snaps of the machine, as `state` has asked it. Raises SnapdUnreachableError."""

@@ -5,22 +5,13 @@ What each does is in snapd's documentation, "snapd REST API". None of them waits
 
 import collections.abc
 import datetime
-import http.client
-import json
-import socket
 import typing
-import urllib.parse
 
-from workload import snap
+from workload import snap, snapd_requests
 
-SOCKET = "/run/snapd.socket"
-TIMEOUT_SECONDS = 10.0
-"""The store may be far away, or away at all."""
 STORE_TIMEOUT_SECONDS = 120.0
 """snapd itself asks a store that does not answer several times, and then says so."""
 
-NO_UPDATE = "snap-no-update-available"
-"""The kind of snapd's error where there is nothing to refresh to (client.ErrorKindSnapNoUpdateAvailable)."""
 MARK_MICROSECOND = 500_000
 """Where in its second a hold of the charm's ends: those of `snap refresh --hold` end where one begins.
 
@@ -34,21 +25,10 @@ def is_marked(until: datetime.datetime) -> bool:
     return abs(until.microsecond - MARK_MICROSECOND) <= _DRIFT_MICROSECONDS
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float):
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class Snapd:
     """snapd on this machine. Everything raises SnapOperationError with snapd's own words where it does not succeed."""
 
-    def __init__(self, path: str = SOCKET):
+    def __init__(self, path: str = snapd_requests.SOCKET):
         self._path = path
 
     def updates(self) -> list[dict[str, typing.Any]]:
@@ -104,25 +84,6 @@ class Snapd:
         path: str,
         query: dict[str, str] | None = None,
         body: object = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float = snapd_requests.TIMEOUT_SECONDS,
     ) -> dict[str, typing.Any]:
-        connection = _Connection(self._path, timeout)
-        url = f"{path}?{urllib.parse.urlencode(query)}" if query else path
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
-            connection.request(method, url, None if body is None else json.dumps(body).encode(), headers)
-            response = connection.getresponse()
-            content = response.read()
-            size = response.getheader("Snap-Length")
-            if size is not None:  # the one answer that is no JSON
-                return {"size": int(size)}
-            answer = json.loads(content)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise snap.SnapdUnreachableError(f"snapd does not answer: {error}") from error
-        finally:
-            connection.close()
-        if answer.get("type") == "error":
-            told = str(answer["result"].get("message") or response.reason)
-            kind = snap.NoUpdateError if answer["result"].get("kind") == NO_UPDATE else snap.SnapOperationError
-            raise kind(told)
-        return answer
+        return snapd_requests.request(method, path, query, body, timeout, self._path)

@@ -135,6 +135,7 @@ def test_the_commands_of_statuses_show_what_they_are_named_for(three):
         "journalctl -u snap.charmed-postgresql.patroni": "patroni",
         "journalctl -b": "systemd",
         "findmnt --verify": "errors",
+        "snap changes": "charmed-postgresql",
         "systemctl status snapd": "active (running)",
         "timedatectl": "Local time",
     }
@@ -153,6 +154,19 @@ def test_a_member_is_restarted_as_statuses_say(three, write):
         three.settle(3)
         writing.await_write()
     assert three.lab.shell(machine, query) != before
+
+
+def test_a_snap_that_is_disabled_is_enabled_as_statuses_say(three, write):
+    standby = next(unit for unit in three.units() if unit != three.primary())
+    machine = three.hostname(standby)
+    with write(three) as writing:
+        three.lab.shell(machine, "snap disable charmed-postgresql")
+        three.juju.exec("true", unit=standby)
+        three.await_status("blocked", "Snap charmed-postgresql is disabled", standby)
+        three.lab.shell(machine, "snap enable charmed-postgresql")
+        three.juju.exec("true", unit=standby)
+        three.settle(3)
+        writing.await_write()
 
 
 def _roles(three) -> list[str]:

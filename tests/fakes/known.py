@@ -82,6 +82,9 @@ def peer(number: int, **changes: typing.Any) -> facts.Peer:
     return dataclasses.replace(facts.Peer(number, address(number)), **changes)
 
 
+DISABLED = snap.SnapState(PINNED, held=True, enabled=False)
+
+
 def settled(number: int = 0, count: int = 3, primary: int | None = 0, **changes: typing.Any) -> facts.Facts:
     """A unit of a cluster in which all is well. changes: of Facts, or with `machine_` before it, of its Machine."""
     of_machine = {key.removeprefix("machine_"): changes.pop(key) for key in list(changes) if key.startswith("machine_")}

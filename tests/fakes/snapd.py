@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import typing
 
-from workload import paths, snap, snapd
+from workload import paths, snap, snapd, snapd_requests
 
 if typing.TYPE_CHECKING:
     from tests.fakes import world
@@ -83,7 +83,7 @@ class Snaps:
         if name in self.in_progress():
             raise snap.SnapOperationError(f'snap "{name}" has "refresh-snap" change in progress')
         if self._machine.world.offered(name) in (None, self.snaps[name].revision):
-            raise snap.NoUpdateError("snap has no updates available")
+            raise snapd_requests.NoUpdateError("snap has no updates available")
         seconds = float("inf") if self.refresh_fault == "slow" else REFRESH_SECONDS
         self._begun[name] = self._machine.world.now + seconds
 
@@ -130,7 +130,7 @@ class Snapd(snapd.Snapd):
         path: str,
         query: dict[str, str] | None = None,
         body: typing.Any = None,
-        timeout: float = snapd.TIMEOUT_SECONDS,
+        timeout: float = snapd_requests.TIMEOUT_SECONDS,
     ) -> dict[str, typing.Any]:
         self._machine.state()
         on = self._machine.snaps

@@ -146,6 +146,7 @@ class Machine:
         self.store_reachable = True
         self.revision: str | None = None
         self.held = False
+        self.disabled = False
         self.refresh_fault: str | None = None
         """store: it refuses the revision; unchanged: snapd does; changed: it fails with the new revision in place."""
         self.installs: list[str] = []
@@ -207,7 +208,7 @@ class Machine:
     def state(self) -> snap.SnapState:
         """What snapd tells."""
         self._ask_snapd()
-        return snap.SnapState(self.revision, self.held)
+        return snap.SnapState(self.revision, self.held, not self.disabled)
 
     def _ask_snapd(self) -> None:
         if not self.snapd_running:
@@ -232,31 +233,54 @@ class Machine:
         self.ask_store(revision)
         if self.revision is not None:
             self.world.violations.append(f"{self.name}: installed twice")
+        self._install(revision)
+
+    def _install(self, revision: str) -> None:
         self.installs.append(revision)
         self.revision = revision
+        if not self.paths.revision_data.exists():
+            self.paths.revision_data.with_name("revision").mkdir()
+            self.enable_snap()
+
+    def disable_snap(self) -> None:
+        """What `snap disable` does: the snap is there, and nothing of it can be used."""
+        self.stop(disable=False)
+        self.disabled = True
+        self.paths.revision_data.unlink()
+
+    def enable_snap(self) -> None:
+        """What `snap enable` does."""
+        self.disabled = False
+        self.paths.revision_data.symlink_to("revision")
 
     def refresh(self, revision: str) -> None:
         """Refresh the snap; fails as `refresh_fault` says."""
         self._ask_snapd()
+        self._require_enabled()
         if self.patroni is not None:
             self.world.violations.append(f"{self.name}: the snap was refreshed while Patroni ran")
         if revision not in self.kept:
             self.ask_store(revision)
         if self.refresh_fault == "unchanged":
             raise snap.SnapOperationError("cannot refresh: the pre-refresh hook failed")
-        self.installs.append(revision)
-        self.revision = revision
+        self._install(revision)
         if self.refresh_fault == "changed":
             raise snap.SnapOperationError("cannot refresh: the post-refresh hook failed")
         # snapd starts a service that is enabled, whoever has stopped it before.
         if self.enabled and self.patroni is None:
             self.patroni = cluster.Process(self)
 
+    def _require_enabled(self) -> None:
+        if self.disabled:
+            self.world.violations.append(f"{self.name}: a snap that is disabled was refreshed or started")
+            raise snap.SnapOperationError('snap "charmed-postgresql" is disabled')
+
     def start(self) -> None:
         """Start Patroni's service and enable it."""
         self._ask_snapd()
         if self.revision is None:
             raise snap.SnapOperationError('snap "charmed-postgresql" is not installed')
+        self._require_enabled()
         self.enabled = True
         if self.patroni is None:
             self.patroni = cluster.Process(self)

@@ -44,11 +44,13 @@ class Snapd:
         self.here = here
         self.socket = here / "snapd.socket"
         self.asked: list[str] = []
+        self.changes: list[list[str]] = []
+        """Kinds of the changes in progress, each time that it is asked; none afterwards."""
         (here / "bin").mkdir()
         program = here / "bin/snap"
         program.write_text(SNAP.format(python=sys.executable, here=str(here)))
         program.chmod(0o755)
-        self.write(commands=[], refuse={}, revision=None, held=False, store=True)
+        self.write(commands=[], refuse={}, revision=None, held=False, status="active", store=True)
 
     def read(self) -> dict[str, object]:
         return json.loads((self.here / "state").read_text())
@@ -72,9 +74,13 @@ class Snapd:
             if not state["store"]:
                 return 500, {"message": "unable to contact snap store", "kind": "network-timeout"}
             return 200, [known | {"revision": "500"}]
+        if url.path == "/v2/changes":
+            assert urllib.parse.parse_qs(url.query) == {"select": ["in-progress"], "for": [paths.SNAP]}
+            going_on = self.changes.pop(0) if self.changes else []
+            return 200, [{"summary": f'{each} "charmed-postgresql" snap', "kind": each} for each in going_on]
         if url.path == "/v2/snaps":
-            other = known | {"name": "core24", "revision": "1000"}
-            own = known | {"revision": state["revision"]}
+            other = known | {"name": "core24", "revision": "1000", "status": "active"}
+            own = known | {"revision": state["revision"], "status": state["status"]}
             if state["held"]:
                 own["hold"] = "2315-01-01T00:00:00Z"
             return 200, [other, own] if state["revision"] else [other]
@@ -87,7 +93,7 @@ def snapd(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> collection
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            made.asked.append(self.path)
+            made.asked.append(urllib.parse.urlsplit(self.path).path)
             status, result = made.answer(self.path)
             body = json.dumps({"type": "sync" if status == 200 else "error", "result": result}).encode()
             self.send_response(status)
@@ -107,6 +113,7 @@ def snapd(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> collection
     client = functools.partial(library.SnapClient, socket_path=str(made.socket))
     monkeypatch.setattr(library, "SnapClient", client)
     monkeypatch.setattr(snap_library, "SnapClient", client)
+    monkeypatch.setattr(snap, "SOCKET", str(made.socket))
     monkeypatch.setattr(library.SnapCache, "snapd_installed", True)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     with Server(str(made.socket), Handler) as server:
@@ -122,13 +129,33 @@ def test_state(snapd: Snapd) -> None:
     assert found.state() == snap.SnapState("416", held=False)
     snapd.write(held=True)
     assert found.state() == snap.SnapState("416", held=True)
+    snapd.write(status="installed")
+    assert found.state() == snap.SnapState("416", held=True, enabled=False)
+
+
+def test_what_snapd_has_begun_is_awaited(snapd: Snapd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snap, "CHANGE_INTERVAL_SECONDS", 0.01)
+    snapd.write(revision="416")
+    snapd.changes = [["refresh-snap"], ["refresh-snap", "service-control"]]
+    assert snap.Snap().state().revision == "416"
+    assert snapd.asked == ["/v2/changes"] * 3 + ["/v2/snaps"]
+
+
+def test_what_snapd_does_not_end_is_told(snapd: Snapd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snap, "CHANGE_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(snap, "CHANGE_SECONDS", 0.05)
+    snapd.write(revision="416")
+    snapd.changes = [["refresh-snap"]] * 1000
+    with pytest.raises(snap.SnapdUnreachableError, match='snapd has not ended: refresh-snap "charmed-postgresql" snap'):
+        snap.Snap().state()
+    assert 2 <= len(snapd.asked) < 1000
 
 
 def test_snapd_is_asked_once_until_something_changes(snapd: Snapd) -> None:
     snapd.write(revision="366")
     assert snap.Snap().state().revision == "366"
     assert snap.installed(paths.SNAP) == snap.installed(paths.SNAP)
-    assert snapd.asked == ["/v2/snaps"]
+    assert snapd.asked == ["/v2/changes", "/v2/snaps"]
     snap.Snap().refresh("416")
     assert snap.Snap().state().revision == "416"
 
@@ -137,7 +164,7 @@ def test_what_snapd_was_asked_ahead_counts_until_something_changes(snapd: Snapd)
     snapd.write(revision="366")
     snap.ask_ahead()
     assert snap.Snap().state().revision == "366"
-    assert snapd.asked == ["/v2/snaps"]
+    assert snapd.asked == ["/v2/changes", "/v2/snaps"]
     snap.ask_ahead()
     snap.Snap().refresh("416")
     assert snap.Snap().state().revision == "416"
@@ -147,6 +174,8 @@ def test_a_silent_snapd_is_told_by_who_takes_the_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
     asked: list[str] = []
+
+    monkeypatch.setattr(snap, "_await_changes", lambda: None)
 
     class Client:
         def get_installed_snaps(self) -> None:

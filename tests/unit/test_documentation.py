@@ -12,7 +12,7 @@ PLAYED = re.compile(r"\.play\(\s*\"([^\"]+)\",\s*\"([^\"]*)\"")
 HOW_TO = [*(TREE / "docs/tutorial").glob("*.md"), *(TREE / "docs/how-to").glob("*.md")]
 SHELL = re.compile(r"^```shell\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(juju [^`]+)`")
-TOOLS = r"(?:juju|sudo|charmed-postgresql\.\w+|journalctl|systemctl|mount|findmnt|timedatectl|ss|tail)"
+TOOLS = r"(?:juju|sudo|charmed-postgresql\.\w+|journalctl|systemctl|mount|findmnt|snap|timedatectl|ss|tail)"
 
 # Of each command in docs/reference/statuses.md what types it: a page whose blocks are played, or a test on machines.
 COMMANDS, TROUBLE = "tests/cluster/test_commands.py", "tests/cluster/test_trouble.py"
@@ -23,6 +23,8 @@ STATUSES = {
     "findmnt --verify": (COMMANDS, '"findmnt --verify"'),
     "journalctl -b": (COMMANDS, '"journalctl -b"'),
     "journalctl -u snap.charmed-postgresql.patroni": (COMMANDS, '"journalctl -u snap.charmed-postgresql.patroni"'),
+    "snap changes": (COMMANDS, '"snap changes"'),
+    "snap enable charmed-postgresql": (COMMANDS, '"snap enable charmed-postgresql"'),
     "systemctl status snapd": (COMMANDS, '"systemctl status snapd"'),
     "timedatectl": (COMMANDS, '"timedatectl"'),
     "ss -ltnp 'sport = :⟨port⟩'": (TROUBLE, "\"ss -ltnp 'sport = :5432'\""),

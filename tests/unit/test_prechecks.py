@@ -48,6 +48,10 @@ def test_nothing_stands_against_it_where_all_is_well() -> None:
     ("changes", "expected"),
     [
         ({"machine_patroni_running": False}, "Patroni is down on this unit; see `juju debug-log`"),
+        (
+            {"machine_patroni_running": False, "machine_snap": known.DISABLED},
+            "Snap disabled on this unit; `snap enable charmed-postgresql`",
+        ),
         ({"cluster": None}, "Patroni does not answer on this unit; see `juju debug-log`"),
         ({"cluster": known.view(3, primary=None)}, "The cluster has no primary; run get-cluster-status"),
         ({"cluster": known.view(3, paused=True)}, "Patroni is paused; run `charmed-postgresql.patronictl resume`"),

@@ -49,6 +49,8 @@ ILL = known.view(3, changes={2: {"state": "stopped"}})
 ELECTING = known.view(3, None, changes={number: {"state": "running"} for number in range(3)})
 NO_MEMBER = known.settled(1, cluster=known.view(1))
 UNIT_1 = known.settled(1)
+DISABLED = known.settled(1, machine_snap=known.DISABLED, machine_patroni_running=False)
+NOT_ENABLED = "Snap charmed-postgresql is disabled; as root: `snap enable charmed-postgresql`"
 NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the others"
 
 
@@ -56,6 +58,10 @@ NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the o
     ("given", "options", "expected"),
     [
         (UNIT_1, {}, None),
+        (DISABLED, {}, NOT_ENABLED),
+        (DISABLED, {"rollback": True}, NOT_ENABLED),
+        # Of another unit's snap its status tells.
+        (DISABLED, {"number": 2}, "Patroni is not running"),
         (known.settled(1, cluster=ILL), {}, "postgresql-machine-2 is stopped"),
         (known.settled(1, cluster=None), {}, "Patroni does not answer"),
         # Patroni still shows the dead one, and so does the unit's own Raft node.

@@ -38,6 +38,25 @@ def test_a_refreshed_unit_that_is_sick_stops_the_refresh(deployed: Deployed) -> 
     is_complete(on, "416")
 
 
+def test_a_snap_that_is_disabled_waits_for_the_administrator(deployed: Deployed) -> None:
+    on = deployed(3)
+    machine = on.units[2].machine
+    machine.disable_snap()
+    on.refresh(builds.NEW)
+    on.run(120)
+    assert [each.failures for each in on.units.values()] == [[]] * 3
+    assert machine.revision == "366"
+    assert any("Snap disabled on this unit; `snap enable charmed-postgresql`" in line for line in on.juju_log)
+    assert not machine.paths.revision_data.exists()
+    machine.enable_snap()
+    on.update_status()
+    on.settle()
+    assert machine.revision == "416"
+    assert resume(on, 1).failure is None
+    on.settle()
+    is_complete(on, "416")
+
+
 def test_another_sick_member_stops_the_refresh(deployed: Deployed) -> None:
     on = deployed(3)
     on.set_config(pause_after_unit_refresh="none")

@@ -22,7 +22,9 @@ from workload import configuration, files, machine, paths
 @pytest.fixture
 def where(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> machine.Workload:
     monkeypatch.setattr(files.Owner, "named", lambda _: OWN)
-    return machine.Workload(paths.Paths(tmp_path))
+    made = machine.Workload(paths.Paths(tmp_path))
+    made.paths.revision_data.mkdir(parents=True)
+    return made
 
 
 def settings() -> configuration.MemberSettings:
@@ -47,6 +49,18 @@ def test_what_is_configured_is_read_back(where: machine.Workload) -> None:
     # What is read is written as it was.
     assert not where.configure(dataclasses.replace(settings(), parameters=found.parameters))
     assert mode(where.paths.patroni_configuration) == 0o600
+    assert not where.configure(settings())
+
+
+def test_nothing_is_written_in_the_place_of_snapd_s_link(where: machine.Workload) -> None:
+    assert where.configure(settings())
+    text = where.configuration_text()
+    where.paths.revision_data.rename(where.paths.revision_data.with_name("x1"))
+    for write in (lambda: where.configure(settings()), lambda: where.restore_configuration(text)):
+        with pytest.raises(FileNotFoundError, match="The snap has no current revision"):
+            write()
+    assert not where.paths.revision_data.exists()
+    where.paths.revision_data.symlink_to("x1")
     assert not where.configure(settings())
 
 
