@@ -17,7 +17,11 @@ import psycopg
 
 from rehearsal import postgresql, records
 
-READ = "SELECT pg_is_in_recovery(), (SELECT max(sequence) FROM writes)"
+READ = """
+SELECT pg_is_in_recovery(), (SELECT max(sequence) FROM writes),
+    current_setting('synchronous_standby_names') = ''
+    OR EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))
+"""
 
 
 class Reader:
@@ -37,12 +41,15 @@ class Reader:
             if self._session is None:
                 connection = psycopg.connect(self._conninfo, autocommit=True)
                 self._session = postgresql.Session(connection, self._deadline)
-            [(recovering, _)] = self._session.execute(READ)
+            [(recovering, _, acknowledges)] = self._session.execute(READ)
         except (psycopg.OperationalError, postgresql.ServerError, postgresql.Unknown) as error:
             self.close()
             return records.Read(self._host, sent, time.monotonic(), None, reason=postgresql.first_line(error))
         told = self._session.connection.info.parameter_status("server_version") or ""
-        return records.Read(self._host, sent, time.monotonic(), recovering == "f", told.partition(" ")[0])
+        primary, version = recovering == "f", told.partition(" ")[0]
+        return records.Read(
+            self._host, sent, time.monotonic(), primary, version, acknowledges=primary and acknowledges == "t"
+        )
 
     def close(self) -> None:
         """End the session without waiting for anything."""

@@ -52,11 +52,13 @@ class Read:
     sent: float
     ended: float
     primary: bool | None
-    """Whether the server takes writes; None if it did not answer."""
+    """Whether the server is a primary; None if it did not answer."""
     version: str = ""
     """The server's version, such as "16.15"; empty if it did not answer."""
     reason: str = ""
     """Why it did not answer; empty if it did."""
+    acknowledges: bool = False
+    """Whether a write could be acknowledged: it is a primary, and has a synchronous standby where it needs one."""
 
 
 Record = Write | Connection | Read

@@ -163,18 +163,27 @@ class Limit:
     problem: str
     """The problem, as a regular expression that matches the whole of it."""
     reason: str
+    always: bool = True
+    """False: it may happen not to be seen."""
 
     def covers(self, problems: Iterable[str]) -> bool:
         """Whether nothing but what is known has gone wrong."""
         return all(re.fullmatch(self.problem, problem) for problem in problems)
 
 
+_TWO_PRIMARIES = r"\S+ and \S+ were primaries at once for [\d.]+ s"
 LIMITS = {
     "refresh/snap/frozen-patroni": Limit(
-        r"\S+ and \S+ took writes at once for [\d.]+ s",
+        _TWO_PRIMARIES,
         "PostgreSQL stays a primary until its Patroni goes on, while another is promoted: only a watchdog device "
-        '(Patroni documentation, "Watchdog Support") could end it. It acknowledges nothing: its synchronous standbys '
-        "have gone over to the new primary",
+        '(Patroni documentation, "Watchdog Support") could end it. It acknowledges nothing, which is sampled too: its '
+        "synchronous standbys have gone over to the new primary",
+    ),
+    "refresh/snap/frozen-postgresql": Limit(
+        _TWO_PRIMARIES,
+        "while it was frozen another was promoted; when it goes on it stays a primary until its Patroni has stopped "
+        "it. It acknowledges nothing, which is sampled too: its synchronous standbys have gone over to the new primary",
+        always=False,
     ),
 }
 """Cells that do not pass."""

@@ -26,7 +26,7 @@ A cell passes if the fault has happened as it should, which is proved (a hook th
 of the hook that was to fail, a disk had no block left), if afterwards all units run the version that the operator asked
 for, and meanwhile
 
-- no two servers took writes at once, and every acknowledged write is on every unit, with right checksums;
+- no two servers were primaries at once, and every acknowledged write is on every unit, with right checksums;
 - the primary moved as often as it had to, once more or less where the fault befell the primary or its successor;
 - no unit had a revision of the snap but the old and the new one, and in a rollback the new one on unit 2 alone;
 - the statuses alone told the operator what to do;

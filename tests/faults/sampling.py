@@ -6,7 +6,6 @@ Each unit's PostgreSQL is asked in its own machine's network, so that one that i
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import os
 import pathlib
@@ -24,14 +23,6 @@ DEADLINE_SECONDS = 2.0
 """How long one question may take, and before it the connection as long again (rehearsal/postgresql.py)."""
 HOLE_SECONDS = 2 * DEADLINE_SECONDS + 2.0
 """How long the samples may leave in the dark what happens. The host may be busy with other things."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Overlap:
-    """Two servers that took writes at the same time."""
-
-    hosts: tuple[str, str]
-    seconds: float
 
 
 class Sampler:
@@ -107,7 +98,7 @@ class Sampler:
         return found
 
     def primaries(self, when: float) -> set[str]:
-        """Return the units that took writes when they were last asked before that time."""
+        """Return the units that were primaries when they were last asked before that time."""
         found: set[str] = set()
         for unit in self._machines:
             answers = [read for read in self.reads(unit, when - 2 * HOLE_SECONDS, when) if read.ended <= when]
@@ -127,14 +118,10 @@ class Sampler:
         assert found, f"{unit} was not sampled"
         return found
 
-    def overlaps(self, start: float, end: float) -> list[Overlap]:
-        """Return the times in which two servers took writes."""
-        spans = {unit: primary_spans(self.reads(unit, start, end)) for unit in self._machines}
-        return [
-            Overlap((one, other), seconds)
-            for one, other in itertools.combinations(spans, 2)
-            if (seconds := shared(spans[one], spans[other])) > 0
-        ]
+    def overlaps(self, start: float, end: float) -> list[str]:
+        """Return when there was more than one primary, in words: two that could acknowledge writes, or two at all."""
+        reads = {unit: self.reads(unit, start, end) for unit in self._machines}
+        return two_primaries(reads)
 
     def _records(self, unit: str) -> pathlib.Path:
         return self._directory / f"{unit.replace('/', '-')}.jsonl"
@@ -153,12 +140,31 @@ def longest_hole(reads: Iterable[records.Read], start: float, end: float) -> flo
     return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
-def primary_spans(reads: Iterable[records.Read]) -> list[tuple[float, float]]:
-    """Return when a server took writes for certain: from the answer to a first read to the sending of a later one."""
+def two_primaries(reads: Mapping[str, Sequence[records.Read]]) -> list[str]:
+    """Return when there was more than one primary, in words, from what each unit answered.
+
+    Where both could acknowledge writes, each of which the other does not have, that is told alone.
+    """
+    found: list[str] = []
+    for one, other in itertools.combinations(reads, 2):
+        for acknowledging, what in ((True, "acknowledged writes"), (False, "were primaries")):
+            spans = (primary_spans(reads[unit], acknowledging=acknowledging) for unit in (one, other))
+            seconds = shared(*spans)
+            if seconds > 0:
+                found.append(f"{one} and {other} {what} at once for {seconds:.1f} s")
+                break
+    return found
+
+
+def primary_spans(reads: Iterable[records.Read], *, acknowledging: bool = False) -> list[tuple[float, float]]:
+    """Return when a server was a primary for certain: from the answer to a first read to the sending of a later one.
+
+    acknowledging: only while it could acknowledge a write.
+    """
     found: list[tuple[float, float]] = []
     first: records.Read | None = None
     for read in reads:
-        if not read.primary:
+        if not (read.acknowledges if acknowledging else read.primary):
             first = None
         elif first is None:
             first = read
@@ -169,7 +175,7 @@ def primary_spans(reads: Iterable[records.Read]) -> list[tuple[float, float]]:
 
 
 def shared(some: Iterable[tuple[float, float]], others: Iterable[tuple[float, float]]) -> float:
-    """Return how long two servers took writes at once."""
+    """Return how long spans of the one and of the other overlap, in seconds."""
     others = list(others)
     return sum(max(0.0, min(one[1], two[1]) - max(one[0], two[0])) for one in some for two in others)
 

@@ -133,10 +133,7 @@ class Scene:
     def _check(self, itinerary: itineraries.Itinerary, trials: Sequence[trial.Trial], before: _Before) -> None:
         ended = time.monotonic()
         moved = self._timeline() - before.timeline
-        problems = [
-            f"{' and '.join(overlap.hosts)} took writes at once for {overlap.seconds:.1f} s"
-            for overlap in self._sampler.overlaps(before.time, ended)
-        ]
+        problems = self._sampler.overlaps(before.time, ended)
         problems += self._sampler.gaps(before.time, ended)
         problems += strange_revisions(itinerary.life, before.revisions, self.target, self._sampler.revisions)
         for each, following in itertools.pairwise([*trials, None]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cells
 import itineraries
 import matrix
@@ -41,7 +43,7 @@ def test_cells_are_chosen_by_patterns_in_their_order():
         cells.chosen("nothing/*")
 
 
-def test_a_server_takes_writes_for_certain_between_two_answers_that_say_so():
+def test_a_server_is_a_primary_for_certain_between_two_answers_that_say_so():
     [(start, end)] = sampling.primary_spans(_reads(False, True, True, True, None))
     assert (start, end) == (pytest.approx(0.11), pytest.approx(0.3))
     # One answer alone, or with others between, tells of no span.
@@ -54,6 +56,18 @@ def test_two_primaries_are_noticed_only_where_they_overlap():
     beside = sampling.primary_spans(_reads(True, True, True, start=0.1))
     assert sampling.shared(old, after) == 0
     assert sampling.shared(old, beside) == pytest.approx(0.19)
+
+
+def test_of_two_primaries_it_is_told_whether_both_acknowledge_writes():
+    well = _reads(True, True, True, True)
+    alone = [dataclasses.replace(read, acknowledges=True) for read in well]
+    assert sampling.two_primaries({"pg/0": alone, "pg/1": well, "pg/2": _reads(False, False)}) == [
+        "pg/0 and pg/1 were primaries at once for 0.3 s"
+    ]
+    assert sampling.two_primaries({"pg/0": alone, "pg/1": alone}) == [
+        "pg/0 and pg/1 acknowledged writes at once for 0.3 s"
+    ]
+    assert sampling.two_primaries({"pg/0": alone, "pg/1": _reads(False, False)}) == []
 
 
 def test_when_a_server_answers_again():
@@ -89,10 +103,10 @@ def test_rows_of_cells_that_are_no_more_are_dropped(tmp_path):
 
 
 def test_a_known_limit_is_told_with_its_reason(tmp_path):
-    [name] = [cell.name for cell in cells.CELLS if cell.limit]
+    name = next(cell.name for cell in cells.CELLS if cell.limit)
     kept, page = tmp_path / "kept.json", tmp_path / "page.md"
-    matrix.keep(name, matrix.Row("limit", problems=("two took writes at once",)), kept, page)
-    assert f"- **{name}** (limit): two took writes at once. {cells.LIMITS[name].reason}." in page.read_text()
+    matrix.keep(name, matrix.Row("limit", problems=("two were primaries at once",)), kept, page)
+    assert f"- **{name}** (limit): two were primaries at once. {cells.LIMITS[name].reason}." in page.read_text()
 
 
 def test_each_cell_is_in_one_life_and_each_life_has_an_order():

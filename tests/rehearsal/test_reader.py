@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import threading
 import time
+from collections.abc import Callable
 
 import postgresql_server
 import pytest
@@ -31,10 +32,31 @@ def reader_of(server: postgresql_server.Server) -> reader.Reader:
 def test_it_tells_who_is_the_primary_and_which_version(table: Servers) -> None:
     primary, standby = (reader_of(server).read() for server in table)
     assert (primary.primary, standby.primary) == (True, False)
+    assert (primary.acknowledges, standby.acknowledges) == (True, False)
     assert primary.version == standby.version
     assert primary.version.startswith("16.")
     assert (primary.reason, primary.host) == ("", table[0].host)
     assert primary.sent < primary.ended
+
+
+def test_a_primary_without_the_standby_that_it_needs_acknowledges_nothing(table: Servers) -> None:
+    primary, standby = table
+    one = reader_of(primary)
+    primary.query("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+    primary.query("SELECT pg_reload_conf()")
+    _await(lambda: (read := one.read()).primary and read.acknowledges)
+    standby.stop()
+    _await(lambda: (read := one.read()).primary and not read.acknowledges)
+    primary.query("ALTER SYSTEM RESET synchronous_standby_names")
+    primary.query("SELECT pg_reload_conf()")
+    _await(lambda: one.read().acknowledges)
+
+
+def _await(condition: Callable[[], bool | None]) -> None:
+    limit = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
 
 
 def test_it_notices_a_server_that_goes_and_comes_back_as_another(table: Servers) -> None:
