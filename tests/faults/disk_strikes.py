@@ -40,7 +40,7 @@ class SnapDiskFull(strike.Strike):
 
 class _Filled(strike.Strike):
     seconds = 30.0
-    promotions = (0, 1)
+    promotions = (0, 2)
     where = ""
 
     def strike(self, unit: str) -> None:

@@ -45,7 +45,7 @@ class Strike(abc.ABC):
     """Whether some hook of the unit fails, or an action is refused, while it lasts."""
     promotions = (0, 0)
     """How many promotions fewer, and how many more there may be than without it, where it befalls the primary or the
-    member that is to become it."""
+    member that is to become it. Two more: a failover, and a hand-over where that chose a unit whose turn is to come."""
     keeps_serving = False
     """Whether the unit's PostgreSQL must not be stopped while it lasts."""
 

@@ -88,7 +88,7 @@ class Agent(strike.Strike):
 
 
 class Reboot(strike.Strike):
-    promotions = (1, 1)
+    promotions = (1, 2)
 
     def strike(self, unit: str) -> None:
         self.machine(unit, "crash")
@@ -106,7 +106,7 @@ class _MachineAway(strike.Strike):
     """A machine loses its power for a while."""
 
     seconds = 10.0
-    promotions = (1, 1)
+    promotions = (1, 2)
 
     @abc.abstractmethod
     def whose(self, unit: str) -> str:
@@ -140,7 +140,7 @@ class RaftLeader(_MachineAway):
 
 class Partition(strike.Strike):
     seconds = 20.0
-    promotions = (1, 1)
+    promotions = (1, 2)
 
     def strike(self, unit: str) -> None:
         self.struck = unit
@@ -156,7 +156,7 @@ class Partition(strike.Strike):
 
 
 class _Frozen(strike.Strike):
-    promotions = (0, 1)
+    promotions = (0, 2)
 
     def __init__(self, scene: strike.Scene) -> None:
         super().__init__(scene)

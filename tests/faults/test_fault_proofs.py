@@ -95,12 +95,12 @@ def test_what_was_to_fail_has_to_be_the_operation_that_was_under_way():
     assert store._unproved() == ""
 
 
-def test_a_promotion_more_or_less_is_excused_only_at_the_primary_or_who_is_to_become_it():
+def test_promotions_more_or_less_are_excused_only_at_the_primary_or_who_is_to_become_it():
     assert _trial("refresh/gate/reboot").promotions({"pg/2"}) == (0, 0)
     assert _trial("refresh/gate/reboot", ("pg/2", 10.0)).promotions({"pg/0"}) == (0, 0)
-    assert _trial("refresh/gate/reboot", ("pg/2", 10.0)).promotions({"pg/2"}) == (1, 1)
+    assert _trial("refresh/gate/reboot", ("pg/2", 10.0)).promotions({"pg/2"}) == (1, 2)
     handing = _line("Handing over the primary from pg-1 to pg-2", 8, module="unit.pg/2.juju-log")
-    assert _trial("refresh/gate/reboot", ("pg/2", 10.0), [handing]).promotions({"pg/1"}) == (1, 1)
+    assert _trial("refresh/gate/reboot", ("pg/2", 10.0), [handing]).promotions({"pg/1"}) == (1, 2)
     assert _trial("refresh/gate/kill", ("pg/2", 10.0), [handing]).promotions({"pg/2"}) == (0, 0)
     assert _trial("refresh/gate/reboot", ("pg/2", 60.0), [handing]).promotions({"pg/1"}) == (0, 0)
 
