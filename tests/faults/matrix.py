@@ -27,8 +27,8 @@ of the hook that was to fail, a disk had no block left), if afterwards all units
 for, and meanwhile
 
 - no two servers were primaries at once, and every acknowledged write is on every unit, with right checksums;
-- the primary moved as often as it had to; where the fault befell the primary or its successor, once less, or up to twice
-  more: a failover, and a hand-over where that chose a unit whose turn is still to come;
+- the primary moved as often as it had to; where the fault befell the primary or its successor, once less, or up to
+  twice more: a failover, and a hand-over where that chose a unit whose turn is still to come;
 - no unit had a revision of the snap but the old and the new one, and in a rollback the new one on unit 2 alone;
 - the statuses alone told the operator what to do;
 - all of this was sampled without a hole;
