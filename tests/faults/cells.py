@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 
 HIGHEST, NEXT, LOWEST = 2, 1, 0
+ANYWHERE = (LOWEST, NEXT, HIGHEST)
 UNITS = 3
 
 
@@ -49,7 +50,7 @@ class Step:
     name: str
     what: str
     seen: Seen
-    primaries: tuple[int, ...] = (LOWEST, NEXT, HIGHEST)
+    primaries: tuple[int, ...] = ANYWHERE
     """Where the primary may be at the beginning for the step to come."""
     is_action: bool = False
     """Whether what is cut off is an action: then the operator runs it again, and no hook has to follow."""
@@ -126,6 +127,8 @@ LIVES: dict[str, dict[str, Step]] = {
     "rollback": {step.name: step for step in ROLLBACK},
 }
 
+MOVES_PRIMARY = frozenset({"reboot"})
+"""Faults of every step that may lead to a failover."""
 EVERYWHERE = {
     "kill": "SIGKILL of the charm and of all that it has started",
     "exception": "what the charm waits for, or its next hook tool, fails: an exception that nobody catches",

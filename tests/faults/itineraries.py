@@ -1,7 +1,8 @@
 """Which cells are played in one life of the application: those that cannot disturb each other.
 
 A unit that was struck is whole again before the next one's turn, so a refresh has room for one cell of each of its
-stages; a rollback for one before the pause, one at it, and one on the way back.
+stages; a rollback for one before the pause, one at it, and one on the way back. Where that one needs the primary in its
+place, none before it may move the primary.
 """
 
 from __future__ import annotations
@@ -84,8 +85,17 @@ def _plan(chosen: Iterable[cells.Cell]) -> list[Itinerary]:
             stages[stage].append(cell)
     lives: list[Itinerary] = []
     for cell in back:
-        on_the_way = [stages[stage].pop(0) for stage in (_BEFORE_PAUSE, _PAUSE) if stages[stage]]
-        lives.append(Itinerary("rollback", (*on_the_way, cell)))
+        on_the_way = [_take(stages[stage], cell) for stage in (_BEFORE_PAUSE, _PAUSE)]
+        lives.append(Itinerary("rollback", (*filter(None, on_the_way), cell)))
     while any(stages):
         lives.append(Itinerary("refresh", tuple(stage.pop(0) for stage in stages if stage)))
     return alone + lives
+
+
+def _take(stage: list[cells.Cell], before: cells.Cell) -> cells.Cell | None:
+    """Take the first cell out of a stage that may come before the other one."""
+    anywhere = before.step.primaries == cells.ANYWHERE
+    found = next((each for each in stage if anywhere or each.fault not in cells.MOVES_PRIMARY), None)
+    if found is not None:
+        stage.remove(found)
+    return found

@@ -125,6 +125,10 @@ def test_each_cell_is_in_one_life_and_each_life_has_an_order():
         if life.life == "rollback":
             assert life.cells[-1].life == "rollback"
             assert all(step <= steps.index("paused") for step in refresh)
+        # What needs the primary in its place comes after nothing that may move it.
+        for number, cell in enumerate(life.cells):
+            if cell.life == "rollback" and cell.step.primaries != cells.ANYWHERE:
+                assert not {each.fault for each in life.cells[:number]} & cells.MOVES_PRIMARY, life.name
 
 
 def test_the_quick_ones_are_few_lives():
