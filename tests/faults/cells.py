@@ -184,7 +184,7 @@ LIMITS = {
     ),
     "refresh/snap/frozen-postgresql": Limit(
         _TWO_PRIMARIES,
-        "while it was frozen another was promoted; when it goes on it stays a primary until its Patroni has stopped "
+        "While it was frozen another was promoted; when it goes on it stays a primary until its Patroni has stopped "
         "it. It acknowledges nothing, which is sampled too: its synchronous standbys have gone over to the new primary",
         always=False,
     ),

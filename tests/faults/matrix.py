@@ -70,17 +70,21 @@ def row(cell: cells.Cell, outcome: trial.Outcome) -> Row:
         result = "passed"
     elif cell.limit is not None and cell.limit.covers(problems):
         result = "limit"
-    counted = collections.Counter(outcome.commands)
     return Row(
         result=result,
         recovery=_rounded(outcome.recovery),
         seconds=_rounded(outcome.seconds),
         gap=_rounded(outcome.gap),
         promotions=outcome.promotions,
-        commands=tuple(f"{command} x {number}" if number > 1 else command for command, number in counted.items()),
+        commands=tuple(_counted(outcome.commands)),
         failures=tuple(outcome.failures),
         problems=tuple(problems),
     )
+
+
+def _counted(texts: Iterable[str]) -> list[str]:
+    """Each once, with its number where it was there more than once."""
+    return [f"{text} x {number}" if number > 1 else text for text, number in collections.Counter(texts).items()]
 
 
 def _rounded(value: float | None) -> float | None:
@@ -190,7 +194,7 @@ def _meanings(meanings: Mapping[str, str]) -> str:
 
 def _failures(rows: Mapping[str, Row]) -> str:
     told = {cell.name: rows[cell.name].failures for cell in cells.CELLS if cell.name in rows}
-    lines = [f"- **{name}**: {'; '.join(failures)}" for name, failures in told.items() if failures]
+    lines = [f"- **{name}**: {'; '.join(_counted(failures))}" for name, failures in told.items() if failures]
     return "\n".join(lines) + "\n" if lines else ""
 
 
