@@ -7,6 +7,7 @@ member that has died for up to half a minute.
 Invariants, unless the operator goes on regardless (`override`):
 - Nobody is stopped while the cluster is not healthy or another unit does not answer. Exempt is a unit whose own
   PostgreSQL does not run, as its refresh may be the cure, and a rollback, which mends what the refresh has broken.
+- Nobody is stopped whose snap is disabled: snapd would not refresh it.
 - Nobody is stopped while Patroni is paused, in a rollback neither: it would not start PostgreSQL again.
 - Nobody is stopped who does not know of a unit with a higher number, which comes first.
 - No backup that is taken from a unit is cut off; a rollback does not wait for it.
@@ -43,8 +44,8 @@ def shortened(text: str) -> str:
 
 def reason(workload: machine.Workload, known: facts.Facts, number: int, *, rollback: bool) -> str | None:
     """Why that unit must not be stopped now; None if it may. What the facts do not tell is asked for, read-only."""
-    if number == known.number and problems.snap_disabled(known) is not None:
-        return problems.snap_disabled(known)
+    if number == known.number and (disabled := problems.snap_disabled(known)):
+        return disabled
     if known.cluster is not None and known.cluster.paused:
         return problems.PAUSED
     if number == known.number and not known.machine.patroni_running:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 SOCKET = snapd_requests.SOCKET
 CHANGE_SECONDS = 60.0
-"""How long a hook waits for what snapd has begun with the workload's snap; then it fails, and Juju repeats it."""
+"""How long a hook waits for what snapd has begun with the workload's snap; then snapd is as good as silent to it."""
 CHANGE_INTERVAL_SECONDS = 0.2
 SYSTEMCTL = "/usr/bin/systemctl"
 SERVICE_TIMEOUT_SECONDS = 120
