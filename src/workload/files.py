@@ -53,7 +53,10 @@ def ensure_directory(path: pathlib.Path, owner: Owner, mode: int) -> bool:
 
 
 def ensure_file(path: pathlib.Path, content: str, owner: Owner, mode: int) -> bool:
-    """Make `path` a file of that content, owner and mode, in one atomic step; whether anything changed."""
+    """Make `path` a file of that content, owner and mode, in one atomic step; whether anything changed.
+
+    Its directory (root's, 0755) is made where it is missing, no directory above it. Raises OSError.
+    """
     try:
         found = path.stat()
         if (
@@ -63,7 +66,7 @@ def ensure_file(path: pathlib.Path, content: str, owner: Owner, mode: int) -> bo
         ):
             return False
     except FileNotFoundError:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, exist_ok=True)
     # One name, so that what a hook that was killed has left is gone with the next write: it may hold a password. Hooks
     # of a unit never run beside each other.
     temporary = path.with_name(f".{path.name}.new")

@@ -174,9 +174,12 @@ class Workload:
 
     def _write_configuration(self, text: str) -> bool:
         # Nothing may come to be in the place of snapd's link: snapd could not set it any more, and never finish or take
-        # back a refresh that a reboot has cut off.
-        if not self.paths.revision_data.exists():
-            raise FileNotFoundError(f"The snap has no current revision: {self.paths.revision_data} does not exist")
+        # back a refresh that a reboot has cut off. So each directory is made only where the one above it is.
+        try:
+            (self.paths.revision_data / "etc").mkdir(mode=0o755, exist_ok=True)
+        except FileNotFoundError as error:
+            missing = f"The snap has no current revision: {self.paths.revision_data} does not exist"
+            raise FileNotFoundError(missing) from error
         owner = files.Owner.named(paths.OPERATING_SYSTEM_USER)
         return files.ensure_file(self.paths.patroni_configuration, text, owner, 0o600)
 

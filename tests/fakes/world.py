@@ -160,6 +160,7 @@ class Machine:
         self.snaps = snapd.Snaps(self)
         self.services: dict[str, str] = {}
         """Systemd services beside the snap's: name to running or disabled."""
+        self.paths.systemd_units.mkdir(parents=True)
         self.mount()
 
     def mount(self) -> None:

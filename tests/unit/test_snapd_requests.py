@@ -139,6 +139,7 @@ def test_a_hold_that_snapd_refuses_is_not_remembered_as_set(
 
     monkeypatch.setattr(files, "ROOT", files.Owner(tmp_path.stat().st_uid, tmp_path.stat().st_gid))
     fresh = snaps.seen(holds={}, remembered={"holds": {}})
+    Machine.paths.common.mkdir(parents=True)
     executor = execution.Executor(snaps.facts_of(fresh), typing.cast(typing.Any, Machine()), tmp_path)
     daemon.answer = {"type": "error", "result": {"message": "no"}}
     with pytest.raises(snap.SnapOperationError):

@@ -27,10 +27,16 @@ def mode(path: pathlib.Path) -> int:
 
 
 def test_a_new_file(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "deep/er/file"
+    path = tmp_path / "directory/file"
     assert files.ensure_file(path, "content", OWN, 0o600)
     assert (path.read_text(), mode(path)) == ("content", 0o600)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_no_more_than_its_directory_is_made_for_a_file(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.ensure_file(tmp_path / "deep/er/file", "content", OWN, 0o600)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_right_is_not_touched(tmp_path: pathlib.Path) -> None:
