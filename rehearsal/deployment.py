@@ -52,10 +52,10 @@ def pause(status: jubilant.Status, application: str) -> Pause | None:
 
 
 def healthy(status: jubilant.Status, application: str, lowest: int = 0) -> bool:
-    """Return whether each unit from number `lowest` on is active and has nothing more to do."""
+    """Return whether each unit from number `lowest` on is active and has nothing more to do, nor a charm to take."""
     units = status.apps[application].units
     return bool(units) and all(
-        unit.workload_status.current == "active" and unit.juju_status.current == "idle"
+        unit.workload_status.current == "active" and unit.juju_status.current == "idle" and not unit.upgrading_from
         for name, unit in units.items()
         if number(name) >= lowest
     )

@@ -40,6 +40,8 @@ class Operator:
         self.patience = patience
         self._target = ""
         self._revisions: dict[str, str] = {}
+        self._restarted: set[str] = set()
+        """The units that have stopped serving since they were asked for their snap's revision."""
         self._looked = 0.0
         """When the last status was got."""
 
@@ -179,12 +181,17 @@ class Operator:
         return {unit: recorded.endpoints[host].state for unit, host in self.hosts.items() if host in recorded.endpoints}
 
     def _ask_revisions(self, roles: dict[str, history.State]) -> None:
-        """Ask the units that do not serve, or did not when they were asked last, for their snap's revision."""
+        """Ask the units that have come to serve, again or for the first time, for their snap's revision.
+
+        Not more often: snapd takes long over its answer, on machines whose refresh is measured.
+        """
         for unit, state in roles.items():
-            if state is not history.State.DOWN and unit in self._revisions:
-                continue
-            try:
-                self._revisions[unit] = self.application.revision(unit)
-            except jubilant.CLIError:
-                # In the midst of a refresh there is none.
-                self._revisions.pop(unit, None)
+            if state is history.State.DOWN:
+                self._restarted.add(unit)
+            elif unit in self._restarted or unit not in self._revisions:
+                try:
+                    self._revisions[unit] = self.application.revision(unit)
+                    self._restarted.discard(unit)
+                except jubilant.CLIError:
+                    # In the midst of a refresh there is none.
+                    self._revisions.pop(unit, None)

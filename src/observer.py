@@ -6,11 +6,15 @@ member that has gone. Without this the charm would learn of them at the next upd
 service of its own, uses the standard library only, reads only what Patroni tells everybody, and runs `juju-exec`, which
 queues like any hook.
 
+What somebody may wait for is an event at once: a member that streams again, a new primary, whatever becomes of this
+unit. What has only got worse elsewhere is one if it lasts: a member that restarts, as each does in a refresh, would
+else be several events of each unit, and Patroni acts on it, not the charm.
+
 Its settings (JSON) are read again when they change: {"endpoints": [URL...], "retry_seconds": number or null}.
 """
 
 import argparse
-import hashlib
+import dataclasses
 import http.client
 import json
 import pathlib
@@ -26,35 +30,93 @@ TIMEOUT_SECONDS = 2.0
 DISPATCH_TIMEOUT_SECONDS = 600.0
 # A burst of changes, as in a switchover, is one event.
 SETTLE_SECONDS = 0.25
+LASTING_SECONDS = 10.0
+"""How long something has to be otherwise than at the last event to be worth one. A member restarts in less."""
 NEAR_ZERO_LAG = 1024 * 1024
 EVENT = "cluster_changed"
 
 
-def digest(endpoints: list[str]) -> str | None:
-    """What the first endpoint that answers tells of the cluster, as far as the charm acts on it.
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What is told of the cluster, as far as the charm acts on it."""
 
-    None if nobody answers.
-    """
-    for endpoint in endpoints:
+    told: frozenset[str] = frozenset()
+    """All of it."""
+    awaited: frozenset[str] = frozenset()
+    """What somebody may wait for, and what concerns this unit itself."""
+
+
+class Attention:
+    """Decides when the unit gets an event. Times are in seconds, of any clock that does not go back."""
+
+    def __init__(self, now: float, seen: View | None = None):
+        self.seen = seen
+        """What the last event was given for; None: there was none, or it did not go through."""
+        self._looked_at = seen
+        self._as_seen = self._given = now
+        self._news = False
+
+    def look(self, view: View, now: float, retry_seconds: float | None) -> bool:
+        """Whether an event is due. Order matters: each look is compared with the one before."""
+        if self._looked_at is not None and view.awaited - self._looked_at.awaited:
+            self._news = True
+        self._looked_at = view
+        if view == self.seen:
+            self._as_seen = now
+        retry = retry_seconds is not None and now - self._given >= retry_seconds
+        return self.seen is None or self._news or retry or now - self._as_seen >= LASTING_SECONDS
+
+    def give(self, view: View, now: float) -> None:
+        """An event is given for this view."""
+        self.seen = self._looked_at = view
+        self._as_seen = self._given = now
+        self._news = False
+
+    def fail(self) -> None:
+        """The event did not go through: another one is due."""
+        self.seen = None
+
+
+def look(endpoints: list[str], name: str) -> View:
+    """What the first endpoint that answers tells of the cluster, to the member of that name."""
+    for number, endpoint in enumerate(endpoints):
         answer = _get(endpoint, "/cluster")
         if answer is None:
             continue
         # Without a majority of members /cluster stays as it was, whatever becomes of this one.
         own = _get(endpoint, "/patroni") or {}
-        condition = [own.get("role") == "primary", own.get("replication_state") == "streaming"]
-        members = sorted(
-            (
-                str(member.get("name")),
-                str(member.get("role")),
-                str(member.get("state")),
-                str(member.get("timeline")),
-                bool(member.get("pending_restart")),
-                isinstance(member.get("lag"), int) and member["lag"] <= NEAR_ZERO_LAG,
-            )
-            for member in answer.get("members", [])
-        )
-        return hashlib.sha256(json.dumps([members, condition, bool(answer.get("pause"))]).encode()).hexdigest()
-    return None
+        members = answer.get("members", [])
+        around = {
+            f"{number} answers",
+            f"primary here: {own.get('role') == 'primary'}",
+            f"streams here: {own.get('replication_state') == 'streaming'}",
+            f"paused: {bool(answer.get('pause'))}",
+            f"members: {sorted(str(member.get('name')) for member in members)}",
+            *(str(_condition(member)) for member in members if member.get("name") == name),
+        }
+        told = around.union(str(_condition(member)) for member in members)
+        return View(frozenset(told), frozenset(around.union(*(_well(member, members) for member in members))))
+    return View(frozenset({"nobody answers"}), frozenset({"nobody answers"}))
+
+
+def _condition(member: dict[str, typing.Any]) -> tuple[str | bool, ...]:
+    told = (str(member.get(key)) for key in ("name", "role", "state", "timeline"))
+    return (*told, bool(member.get("pending_restart")), _has_caught_up(member))
+
+
+def _well(member: dict[str, typing.Any], members: list[dict[str, typing.Any]]) -> set[str]:
+    """How it is well with a member: as the primary, or as a standby that could become it, or a synchronous one."""
+    name, role, state = (str(member.get(key)) for key in ("name", "role", "state"))
+    if role == "leader":
+        return {f"{name} is the primary"} if state == "running" else set()
+    if state != "streaming" or not _has_caught_up(member):
+        return set()
+    follows = any(each.get("role") == "leader" and each.get("timeline") == member.get("timeline") for each in members)
+    return {f"{name} streams, {role}", f"{name} follows: {follows}"}
+
+
+def _has_caught_up(member: dict[str, typing.Any]) -> bool:
+    return isinstance(member.get("lag"), int) and member["lag"] <= NEAR_ZERO_LAG
 
 
 def _get(endpoint: str, path: str) -> dict[str, typing.Any] | None:
@@ -95,20 +157,18 @@ def read_settings(file: pathlib.Path) -> dict[str, typing.Any]:
 
 def watch(unit: str, charm_directory: pathlib.Path, file: pathlib.Path) -> typing.NoReturn:
     """Watch for ever."""
-    seen, dispatched = None, time.monotonic()
+    name = unit.replace("/", "-")
+    attention = Attention(time.monotonic())
     while True:
         settings = read_settings(file)
-        now = digest(settings.get("endpoints") or [])
-        retry = settings.get("retry_seconds")
-        due = retry is not None and time.monotonic() - dispatched >= retry
-        if now != seen or due:
+        endpoints = settings.get("endpoints") or []
+        if attention.look(look(endpoints, name), time.monotonic(), settings.get("retry_seconds")):
             time.sleep(SETTLE_SECONDS)
-            now = digest(settings.get("endpoints") or [])
-            dispatched = time.monotonic()
+            attention.give(look(endpoints, name), time.monotonic())
             if dispatch(unit, charm_directory):
-                seen = now
                 # It has waited for other hooks, and taken a while: what has changed meanwhile has waited long enough.
                 continue
+            attention.fail()
         time.sleep(POLL_SECONDS)
 
 

@@ -240,17 +240,16 @@ class Application:
                     )
 
     def observe(self) -> None:
-        """What each unit's observer does in a second: the real digest of what Patroni tells; an event for a change."""
+        """What each unit's observer does in a second, with its own decisions about what Patroni tells."""
         for unit in self.units.values():
             if not unit.watches or not unit.machine.up:
                 continue
             settings = observer.read_settings(unit.directory / ".observer.json")
+            name = unit.name.replace("/", "-")
             with mock.patch.object(observer, "_get", lambda *asked: answers.public(self.world, *asked)):
-                digest = observer.digest(settings.get("endpoints") or [])
-            retry = settings.get("retry_seconds")
-            due = retry is not None and self.world.now - unit.observer_since >= retry
-            if digest != unit.observer_digest or due:
-                unit.observer_digest, unit.observer_since = digest, self.world.now
+                view = observer.look(settings.get("endpoints") or [], name)
+            if unit.attention.look(view, self.world.now, settings.get("retry_seconds")):
+                unit.attention.give(view, self.world.now)
                 unit.queue_once(units.Event("cluster_changed"))
 
     def run(self, seconds: float, retry: bool = True) -> None:

@@ -13,6 +13,7 @@ from ops import testing
 from scenario import state as scenario_state
 
 import charm
+import observer
 from tests.fakes import builds, home, hook_tools, world
 from workload import snap
 
@@ -85,8 +86,7 @@ class Unit:
         self.dispatched: list[str] = []
         self.charm = application.charm
         self.directory = application.world.directory / f"unit-{number}"
-        self.observer_digest: str | None = None
-        self.observer_since = 0.0
+        self.attention = observer.Attention(0.0)
         self.directory.mkdir()
         (self.directory / "src").symlink_to(builds.REPOSITORY / "src")
         self.unpack(application.charm)

@@ -8,6 +8,7 @@ import datetime
 import pathlib
 import shutil
 
+import observer
 from tests.fakes import world
 from tests.model import simulation, stage, worldserver
 
@@ -22,7 +23,7 @@ class Deployed:
     world: world.World
     machines: dict[str, worldserver.Machine]
     now: datetime.datetime
-    seen: dict[str, str | None]
+    seen: dict[str, observer.View | None]
     """What each unit's observer has seen."""
 
 

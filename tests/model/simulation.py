@@ -155,11 +155,11 @@ class Simulation:
             watcher = self._observers.setdefault(unit.name, Observer(self, unit.name))
             self._retrying = watcher.look(file) or self._retrying
 
-    def observed(self) -> dict[str, str | None]:
+    def observed(self) -> dict[str, observer.View | None]:
         """What each unit's observer has seen last."""
-        return {name: watcher.seen for name, watcher in self._observers.items()}
+        return {name: watcher.attention.seen for name, watcher in self._observers.items()}
 
-    def observe_again(self, seen: dict[str, str | None]) -> None:
+    def observe_again(self, seen: dict[str, observer.View | None]) -> None:
         """Let observers go on that have seen this."""
         self._observers = {name: Observer(self, name, each) for name, each in seen.items()}
 
@@ -264,34 +264,33 @@ class Simulation:
 class Observer:
     """The service beside a unit, with the decisions of the real one (observer.watch)."""
 
-    def __init__(self, simulation: Simulation, unit: str, seen: str | None = None) -> None:
+    def __init__(self, simulation: Simulation, unit: str, seen: observer.View | None = None) -> None:
         self._simulation = simulation
         self._unit = unit
-        self.seen = seen
-        self.since = simulation.world.now
-        self._asked: tuple[int, str | None] | None = None
+        self.attention = observer.Attention(simulation.world.now, seen)
+        self._asked: int | None = None
 
     def look(self, settings_file: pathlib.Path) -> bool:
-        """What it does in a second; whether it is to try again by itself."""
+        """What it does in a second; whether there is more to come without a change of the cluster."""
         settings = observer.read_settings(settings_file)
         retry = settings.get("retry_seconds")
-        if self._asked is not None and not self._has_ended(*self._asked):
+        if self._asked is not None and not self._has_ended(self._asked):
             return retry is not None
         with mock.patch.object(observer, "_get", self._answer):
-            now = observer.digest(settings.get("endpoints") or [])
-        if now != self.seen or (retry is not None and self._simulation.world.now - self.since >= retry):
-            self.since = self._simulation.world.now
-            hook = HOOK.format(observer.EVENT)
-            enqueued = self._simulation.operations.exec(MODEL, hook, units=[self._unit])
-            self._asked = int(enqueued["tasks"][0]["id"]), now
-        return retry is not None
+            view = observer.look(settings.get("endpoints") or [], self._unit.replace("/", "-"))
+        now = self._simulation.world.now
+        if self.attention.look(view, now, retry):
+            self.attention.give(view, now)
+            enqueued = self._simulation.operations.exec(MODEL, HOOK.format(observer.EVENT), units=[self._unit])
+            self._asked = int(enqueued["tasks"][0]["id"])
+        return retry is not None or view != self.attention.seen
 
-    def _has_ended(self, number: int, digest: str | None) -> bool:
+    def _has_ended(self, number: int) -> bool:
         task = self._simulation.task(number)
         if task.status.ended:
             self._asked = None
-            if task.status is tasks.TaskStatus.COMPLETED and task.results.get("return-code") == 0:
-                self.seen = digest
+            if task.status is not tasks.TaskStatus.COMPLETED or task.results.get("return-code") != 0:
+                self.attention.fail()
         return task.status.ended
 
     def _answer(self, endpoint: str, path: str) -> dict[str, typing.Any] | None:

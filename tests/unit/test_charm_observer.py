@@ -1,11 +1,10 @@
-"""The observer: what it takes for a change, whom it asks, and how it gives the unit an event; its service."""
+"""The observer: what it takes for a change, whom it asks, and how it gives the unit an event."""
 
 from __future__ import annotations
 
 import collections.abc
 import http.server
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -13,11 +12,11 @@ import threading
 import typing
 
 import pytest
-from charms.operator_libs_linux.v1 import systemd as library
 
 import observer
-from workload import files, service, watch
 
+GOOD = observer.View(frozenset({"a", "b"}), frozenset({"a", "b"}))
+WORSE = observer.View(frozenset({"a", "c"}), frozenset({"a"}))
 MEMBERS: list[dict[str, typing.Any]] = [
     {"name": "pg-0", "role": "leader", "state": "running", "timeline": 1},
     {"name": "pg-1", "role": "sync_standby", "state": "streaming", "timeline": 1, "lag": 0},
@@ -68,31 +67,81 @@ def with_change(number: int, **changes: object) -> dict[str, object]:
     return {"members": members}
 
 
+def given(view: observer.View, after: observer.View) -> bool:
+    """Whether the look `view` is an event at once, after that one."""
+    return observer.Attention(0.0, after).look(view, 1.0, None)
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("before", "after"),
     [
-        with_change(1, state="starting"),
-        with_change(1, role="replica"),
-        with_change(0, timeline=2),
-        with_change(0, pending_restart=True),
-        with_change(1, lag="unknown"),
-        with_change(1, lag=2 * 1024**2),
-        {"members": MEMBERS[:1]},
-        {"members": MEMBERS, "pause": True},
+        (with_change(1, state="starting"), {"members": MEMBERS}),
+        (with_change(1, role="replica"), {"members": MEMBERS}),
+        (with_change(1, lag="unknown"), {"members": MEMBERS}),
+        (with_change(1, lag=2 * 1024**2), {"members": MEMBERS}),
+        (with_change(0, timeline=2), {"members": [member | {"timeline": 2} for member in MEMBERS]}),
+        (with_change(0, state="stopped"), {"members": MEMBERS}),
+        (with_change(0, role="replica", state="streaming"), {"members": MEMBERS}),
+        ({"members": MEMBERS}, {"members": MEMBERS[:1]}),
+        ({"members": MEMBERS[:1]}, {"members": MEMBERS}),
+        ({"members": MEMBERS}, {"members": MEMBERS, "pause": True}),
+        ({"members": MEMBERS, "pause": True}, {"members": MEMBERS}),
     ],
 )
-def test_what_is_a_change(patroni: Patroni, answer: object) -> None:
-    before = observer.digest([patroni.url])
-    assert before is not None
+def test_what_somebody_may_wait_for_is_an_event_at_once(patroni: Patroni, before: object, after: object) -> None:
+    patroni.answer = before
+    seen = observer.look([patroni.url], "pg-7")
+    assert not given(seen, after=seen)
+    patroni.answer = after
+    assert given(observer.look([patroni.url], "pg-7"), after=seen)
+
+
+GETS_WORSE = [
+    with_change(1, state="starting"),
+    with_change(1, lag="unknown"),
+    with_change(1, lag=2 * 1024**2),
+    with_change(0, state="stopped"),
+    with_change(1, pending_restart=True),
+]
+
+
+@pytest.mark.parametrize("answer", GETS_WORSE)
+def test_what_gets_worse_elsewhere_is_an_event_if_it_lasts(patroni: Patroni, answer: object) -> None:
+    seen = observer.look([patroni.url], "pg-7")
     patroni.answer = answer
-    assert observer.digest([patroni.url]) not in (before, None)
+    worse = observer.look([patroni.url], "pg-7")
+    attention = observer.Attention(0.0, seen)
+    assert not attention.look(seen, 5.0, None)
+    assert not attention.look(worse, 5.5, None)
+    assert not attention.look(worse, 14.5, None)
+    assert attention.look(worse, 15.0, None)
+
+
+@pytest.mark.parametrize("answer", GETS_WORSE)
+def test_what_becomes_of_the_unit_s_own_member_is_an_event_at_once(
+    patroni: Patroni, answer: dict[str, typing.Any]
+) -> None:
+    [name] = {each["name"] for each in answer["members"] if each not in MEMBERS}
+    seen = observer.look([patroni.url], name)
+    patroni.answer = answer
+    assert given(observer.look([patroni.url], name), after=seen)
 
 
 @pytest.mark.parametrize("own", [{"role": "primary"}, {"role": "replica"}, b"not json"])
-def test_what_becomes_of_this_member_is_a_change(patroni: Patroni, own: object) -> None:
-    before = observer.digest([patroni.url])
+def test_what_its_patroni_tells_of_itself_is_an_event_at_once(patroni: Patroni, own: object) -> None:
+    seen = observer.look([patroni.url], "pg-0")
     patroni.own = own
-    assert observer.digest([patroni.url]) not in (before, None)
+    assert given(observer.look([patroni.url], "pg-0"), after=seen)
+
+
+def test_a_member_that_was_away_between_two_events_is_an_event_when_it_is_back() -> None:
+    attention = observer.Attention(0.0, GOOD)
+    assert not attention.look(WORSE, 1.0, None)
+    assert attention.look(GOOD, 4.0, None)
+    # It stays due until it is given.
+    assert attention.look(GOOD, 4.5, None)
+    attention.give(GOOD, 5.0)
+    assert not attention.look(GOOD, 60.0, None)
 
 
 @pytest.mark.parametrize(
@@ -104,21 +153,25 @@ def test_what_becomes_of_this_member_is_a_change(patroni: Patroni, own: object) 
         {"members": MEMBERS, "scope": "pg"},
     ],
 )
-def test_what_is_none(patroni: Patroni, answer: object) -> None:
-    before = observer.digest([patroni.url])
+@pytest.mark.parametrize("name", ["pg-1", "pg-7"])
+def test_what_is_no_change(patroni: Patroni, answer: object, name: str) -> None:
+    before = observer.look([patroni.url], name)
     patroni.answer = answer
     patroni.own = {"role": "replica", "replication_state": "streaming", "xlog": {"replayed_location": 9}}
-    assert observer.digest([patroni.url]) == before
+    assert observer.look([patroni.url], name) == before
 
 
 def test_the_next_is_asked_where_one_does_not_answer(patroni: Patroni) -> None:
-    expected = observer.digest([patroni.url])
-    assert observer.digest(["http://127.0.0.1:9", patroni.url]) == expected
+    first = observer.look([patroni.url], "pg-0")
+    second = observer.look(["http://127.0.0.1:9", patroni.url], "pg-0")
+    # That its own Patroni does not answer concerns the unit.
+    assert given(second, after=first)
     patroni.status = 503
-    assert observer.digest([patroni.url]) is None
+    nobody = observer.look([patroni.url], "pg-0")
+    assert given(nobody, after=first)
     patroni.status, patroni.answer = 200, b"not json"
-    assert observer.digest([patroni.url]) is None
-    assert observer.digest([]) is None
+    assert observer.look([patroni.url], "pg-0") == nobody
+    assert observer.look([], "pg-0") == nobody
 
 
 JUJU_EXEC = """#!{python}
@@ -182,19 +235,23 @@ class Stop(Exception):
     pass
 
 
+def news(what: str) -> observer.View:
+    return observer.View(frozenset({what}), frozenset({what}))
+
+
 class Timeline:
     """What happens while the observer watches, in a time that passes only when it sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, until: float):
         self.now = 0.0
         self.until = until
-        self.digests: dict[float, str | None] = {0.0: "a"}
+        self.views: dict[float, observer.View] = {0.0: news("a")}
         self.fails = False
         self.takes = 0.0
         self.events: list[float] = []
         monkeypatch.setattr(observer.time, "sleep", self.sleep)
         monkeypatch.setattr(observer.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(observer, "digest", self.digest)
+        monkeypatch.setattr(observer, "look", self.look)
         monkeypatch.setattr(observer, "dispatch", self.dispatch)
 
     def sleep(self, seconds: float) -> None:
@@ -202,8 +259,8 @@ class Timeline:
         if self.now >= self.until:
             raise Stop
 
-    def digest(self, endpoints: list[str]) -> str | None:
-        return self.digests[max(each for each in self.digests if each <= self.now)]
+    def look(self, endpoints: list[str], name: str) -> observer.View:
+        return self.views[max(each for each in self.views if each <= self.now)]
 
     def dispatch(self, unit: str, directory: pathlib.Path) -> bool:
         self.events.append(self.now)
@@ -224,7 +281,7 @@ def settings(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def test_an_event_for_each_change_and_none_without(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
     watched = Timeline(monkeypatch, 100)
-    watched.digests |= {50.0: "b", 80.0: "b"}
+    watched.views |= {50.0: news("b"), 80.0: news("b")}
     watched.watch(settings)
     assert len(watched.events) == 2
     assert watched.events[0] <= 2
@@ -233,16 +290,32 @@ def test_an_event_for_each_change_and_none_without(monkeypatch: pytest.MonkeyPat
 
 def test_a_burst_of_changes_is_one_event(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
     watched = Timeline(monkeypatch, 100)
-    watched.digests |= {50.0: "b", 50.2: "c", 50.4: "d"}
+    watched.views |= {50.0: news("b"), 50.2: news("c"), 50.4: news("d")}
     watched.watch(settings)
     assert len(watched.events) == 2
+
+
+def test_a_member_that_restarts_is_one_event(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
+    watched = Timeline(monkeypatch, 100)
+    watched.views |= {0.0: GOOD, 50.0: WORSE, 57.0: GOOD}
+    watched.watch(settings)
+    _, again = watched.events
+    assert 57 <= again <= 58
+
+
+def test_a_member_that_stays_away_is_one_event(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
+    watched = Timeline(monkeypatch, 200)
+    watched.views |= {0.0: GOOD, 50.0: WORSE}
+    watched.watch(settings)
+    _, told = watched.events
+    assert 50 + observer.LASTING_SECONDS <= told <= 51 + observer.LASTING_SECONDS
 
 
 def test_what_changes_during_an_event_is_the_next_one_at_once(
     monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path
 ) -> None:
     watched = Timeline(monkeypatch, 100)
-    watched.digests |= {50.0: "b", 52.0: "c"}
+    watched.views |= {50.0: news("b"), 52.0: news("c")}
     watched.takes = 3.0
     watched.watch(settings)
     _, second, third = watched.events
@@ -283,103 +356,3 @@ def test_the_program_runs_by_itself_with_the_standard_library_only(patroni: Patr
         process.kill()
         process.wait()
         process.stderr.close()
-
-
-# Its service
-
-
-class Systemd:
-    SystemdError = library.SystemdError
-
-    def __init__(self, units: pathlib.Path) -> None:
-        self.calls: list[tuple[str, ...]] = []
-        self.wanted = units / "multi-user.target.wants"
-
-    def service_enable(self, service: str) -> None:
-        self.calls.append(("service_enable", service))
-        self.wanted.mkdir(exist_ok=True)
-        (self.wanted / service).unlink(missing_ok=True)
-        (self.wanted / service).symlink_to(f"../{service}")
-
-    def service_disable(self, *arguments: str) -> None:
-        self.calls.append(("service_disable", *arguments))
-        (self.wanted / arguments[-1]).unlink()
-
-    def __getattr__(self, name: str) -> typing.Callable[..., None]:
-        return lambda *arguments: self.calls.append((name, *arguments))
-
-
-@pytest.fixture
-def systemd(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
-    stand_in = Systemd(tmp_path / "units")
-    monkeypatch.setattr(watch, "systemd", stand_in)
-    monkeypatch.setattr(files, "ROOT", files.Owner(os.getuid(), os.getgid()))
-    return stand_in
-
-
-@pytest.fixture
-def watcher(tmp_path: pathlib.Path) -> watch.Watch:
-    (tmp_path / "charm/src").mkdir(parents=True)
-    (tmp_path / "charm/src/observer.py").write_text("first")
-    return watch.Watch("pg/3", tmp_path / "charm", tmp_path / "units")
-
-
-def test_the_service_is_started_once_and_again_for_another_program(systemd: Systemd, watcher: watch.Watch) -> None:
-    started = [
-        ("daemon_reload",),
-        ("service_restart", "pg-3-observer.service"),
-        ("service_enable", "pg-3-observer.service"),
-    ]
-    watcher.ensure(["http://10.0.0.1:8008"], 30.0)
-    assert systemd.calls == started
-    unit = (watcher.systemd_units / "pg-3-observer.service").read_text()
-    assert f"--unit pg/3 --charm-directory {watcher.charm_directory}" in unit
-    assert "Restart=always" in unit
-    # Other settings are read while it runs.
-    watcher.ensure(["http://10.0.0.1:8008", "http://10.0.0.2:8008"], None)
-    assert systemd.calls == started
-    assert observer.read_settings(watcher.charm_directory / ".observer.json") == {
-        "endpoints": ["http://10.0.0.1:8008", "http://10.0.0.2:8008"],
-        "retry_seconds": None,
-    }
-    (watcher.charm_directory / "src/observer.py").write_text("second")
-    watcher.ensure([], None)
-    assert systemd.calls == started * 2
-
-
-@pytest.mark.parametrize("failing", ["daemon_reload", "service_restart", "service_enable"])
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [(library.SystemdError("no bus"), service.ServiceError), (KeyboardInterrupt(), KeyboardInterrupt)],
-)
-def test_an_installation_that_is_cut_off_is_made_again(
-    systemd: Systemd,
-    watcher: watch.Watch,
-    monkeypatch: pytest.MonkeyPatch,
-    failing: str,
-    error: BaseException,
-    told: type[BaseException],
-) -> None:
-    def fail(*_: str) -> typing.NoReturn:
-        raise error
-
-    monkeypatch.setattr(systemd, failing, fail, raising=False)
-    with pytest.raises(told):
-        watcher.ensure([], None)
-    monkeypatch.undo()
-    monkeypatch.setattr(watch, "systemd", systemd)
-    monkeypatch.setattr(files, "ROOT", files.Owner(os.getuid(), os.getgid()))
-    systemd.calls.clear()
-    watcher.ensure([], None)
-    assert [name for name, *_ in systemd.calls] == ["daemon_reload", "service_restart", "service_enable"]
-
-
-def test_the_service_is_removed(systemd: Systemd, watcher: watch.Watch) -> None:
-    watcher.remove()
-    assert systemd.calls == []
-    watcher.ensure([], None)
-    systemd.calls.clear()
-    watcher.remove()
-    assert systemd.calls == [("service_disable", "--now", "pg-3-observer.service"), ("daemon_reload",)]
-    assert list(watcher.systemd_units.glob("*.service")) == []
-    assert not (watcher.charm_directory / ".observer.json").exists()
