@@ -11,9 +11,11 @@ if __name__ == "__main__":
     import prefetch
 
     prefetch.begin()
+    import pathlib
+
     from workload import snap
 
-    snap.ask_ahead()
+    snap.ask_ahead(pathlib.Path(__file__).parents[1])
 
 import contextlib
 import dataclasses

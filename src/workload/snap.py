@@ -6,6 +6,7 @@ Over charms.operator_libs_linux, with its traps kept in here.
 import dataclasses
 import functools
 import logging
+import pathlib
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ import typing
 
 from charms.operator_libs_linux.v2 import snap as snap_library
 
-from workload import paths, snapd_requests
+from workload import paths, snapd_memory, snapd_requests
 from workload.snapd_requests import SnapdUnreachableError, SnapOperationError
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ def _changes() -> list[str]:
 def _ask() -> list[dict[str, typing.Any]]:
     try:
         _await_changes()
-        return snap_library.SnapClient().get_installed_snaps()
+        ask = snap_library.SnapClient().get_installed_snaps
+        return ask() if _memory is None else snapd_memory.installed(_memory, ask, SOCKET)
     except SnapdUnreachableError:
         raise
     except (SnapOperationError, snap_library.SnapAPIError, OSError) as error:
@@ -83,11 +85,16 @@ class _Asked(threading.Thread):
 
 
 _asked: _Asked | None = None
+_memory: pathlib.Path | None = None
 
 
-def ask_ahead() -> None:
-    """Ask snapd for the installed snaps while the charm goes on; who asks first takes the answer. Once a process."""
-    global _asked
+def ask_ahead(charm_directory: pathlib.Path) -> None:
+    """Ask snapd for the installed snaps while the charm goes on; who asks first takes the answer. Once a process.
+
+    What it tells is kept in the charm directory.
+    """
+    global _asked, _memory
+    _memory = charm_directory / snapd_memory.FILE
     _asked = _Asked()
 
 

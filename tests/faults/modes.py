@@ -45,6 +45,7 @@ EXPECTED = (
     Expected(f"{_CHARM}/.observer.json", "root", 0o644),
     Expected(f"{_CHARM}/.snap-refresh.json", "root", 0o600),
     Expected(f"{_CHARM}/.verified.json", "root", 0o600),
+    Expected(f"{_CHARM}/.snapd.json", "root", 0o600),
     Expected(f"{_CHARM}/.charm_refresh_v3", "root", 0o755),
     Expected(f"{_CHARM}/.unit-state.db", "root", 0o600),
 )

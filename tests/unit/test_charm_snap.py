@@ -16,7 +16,7 @@ import pytest
 from charmlibs.snap import _snap as library
 from charms.operator_libs_linux.v2 import snap as snap_library
 
-from workload import paths, snap
+from workload import paths, snap, snapd_memory
 
 SNAP = """#!{python}
 import json, pathlib, sys
@@ -78,6 +78,12 @@ class Snapd:
             assert urllib.parse.parse_qs(url.query) == {"select": ["in-progress"], "for": [paths.SNAP]}
             going_on = self.changes.pop(0) if self.changes else []
             return 200, [{"summary": f'{each} "charmed-postgresql" snap', "kind": each} for each in going_on]
+        if url.path == "/v2/notices":
+            asked = urllib.parse.parse_qs(url.query)
+            assert asked["types"] == ["change-update"]
+            since = int(asked["after"][0]) + 1 if "after" in asked else 0
+            # Each command makes a change.
+            return 200, [{"last-repeated": str(number)} for number in range(since, len(self.commands))]
         if url.path == "/v2/snaps":
             other = known | {"name": "core24", "revision": "1000", "status": "active"}
             own = known | {"revision": state["revision"], "status": state["status"]}
@@ -114,6 +120,7 @@ def snapd(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> collection
     monkeypatch.setattr(library, "SnapClient", client)
     monkeypatch.setattr(snap_library, "SnapClient", client)
     monkeypatch.setattr(snap, "SOCKET", str(made.socket))
+    monkeypatch.setattr(snap, "_memory", None)
     monkeypatch.setattr(library.SnapCache, "snapd_installed", True)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     with Server(str(made.socket), Handler) as server:
@@ -160,14 +167,20 @@ def test_snapd_is_asked_once_until_something_changes(snapd: Snapd) -> None:
     assert snap.Snap().state().revision == "416"
 
 
-def test_what_snapd_was_asked_ahead_counts_until_something_changes(snapd: Snapd) -> None:
+def test_what_snapd_was_asked_ahead_counts_until_something_changes(snapd: Snapd, tmp_path: pathlib.Path) -> None:
     snapd.write(revision="366")
-    snap.ask_ahead()
+    snap.ask_ahead(tmp_path)
     assert snap.Snap().state().revision == "366"
-    assert snapd.asked == ["/v2/changes", "/v2/snaps"]
-    snap.ask_ahead()
+    assert snapd.asked == ["/v2/changes", "/v2/notices", "/v2/snaps"]
+    snap.ask_ahead(tmp_path)
     snap.Snap().refresh("416")
     assert snap.Snap().state().revision == "416"
+    # The next hooks.
+    for _ in range(2):
+        snap.forget()
+        snap.ask_ahead(tmp_path)
+        assert snap.Snap().state().revision == "416"
+    assert snapd.asked[-4:] == ["/v2/changes", "/v2/notices"] * 2
 
 
 def test_a_silent_snapd_is_told_by_who_takes_the_answer(
@@ -183,8 +196,10 @@ def test_a_silent_snapd_is_told_by_who_takes_the_answer(
             raise library.SnapAPIError({}, 500, "Internal Server Error", "snapd is starting")
 
     monkeypatch.setattr(snap_library, "SnapClient", Client)
+    monkeypatch.setattr(snap, "_memory", None)
+    monkeypatch.setattr(snapd_memory, "_latest_notice", lambda *_: "")
     snap.forget()
-    snap.ask_ahead()
+    snap.ask_ahead(tmp_path)
     for _ in range(2):
         with pytest.raises(snap.SnapdUnreachableError, match="snapd does not answer: snapd is starting"):
             snap.Snap().state()
