@@ -31,7 +31,9 @@ DISPATCH_TIMEOUT_SECONDS = 600.0
 # A burst of changes, as in a switchover, is one event.
 SETTLE_SECONDS = 0.25
 LASTING_SECONDS = 10.0
-"""How long something has to be otherwise than at the last event to be worth one. A member restarts in less."""
+"""How long something has to be otherwise than at the last event to be worth one. Most restarts take less."""
+AGAIN_SECONDS = (1.0, 2.0, 4.0, 10.0)
+"""How long to wait after an event that did not go through, after the second in a row, and so on."""
 NEAR_ZERO_LAG = 1024 * 1024
 EVENT = "cluster_changed"
 
@@ -40,10 +42,10 @@ EVENT = "cluster_changed"
 class View:
     """What is told of the cluster, as far as the charm acts on it."""
 
-    told: frozenset[str] = frozenset()
+    told: frozenset[str]
     """All of it."""
-    awaited: frozenset[str] = frozenset()
-    """What somebody may wait for, and what concerns this unit itself."""
+    awaited: frozenset[str]
+    """What somebody may wait for, and what concerns this unit itself or all members."""
 
 
 class Attention:
@@ -52,67 +54,73 @@ class Attention:
     def __init__(self, now: float, seen: View | None = None):
         self.seen = seen
         """What the last event was given for; None: there was none, or it did not go through."""
-        self._looked_at = seen
+        self._before = seen
         self._as_seen = self._given = now
         self._news = False
+        self._failures = 0
 
-    def look(self, view: View, now: float, retry_seconds: float | None) -> bool:
-        """Whether an event is due. Order matters: each look is compared with the one before."""
-        if self._looked_at is not None and view.awaited - self._looked_at.awaited:
+    def is_due(self, view: View, now: float, retry_seconds: float | None) -> bool:
+        """Whether an event is due, now that this is seen. Each view is compared with the one before, too."""
+        if self._before is not None and view.awaited - self._before.awaited:
             self._news = True
-        self._looked_at = view
+        self._before = view
         if view == self.seen:
             self._as_seen = now
+        if self._failures:
+            return now - self._given >= AGAIN_SECONDS[min(self._failures, len(AGAIN_SECONDS)) - 1]
         retry = retry_seconds is not None and now - self._given >= retry_seconds
         return self.seen is None or self._news or retry or now - self._as_seen >= LASTING_SECONDS
 
     def give(self, view: View, now: float) -> None:
-        """An event is given for this view."""
-        self.seen = self._looked_at = view
+        """An event is about to be given for this view."""
+        self.seen = self._before = view
         self._as_seen = self._given = now
         self._news = False
 
-    def fail(self) -> None:
-        """The event did not go through: another one is due."""
-        self.seen = None
+    def given(self, succeeded: bool, now: float) -> None:
+        """Whether that event has gone through. If not, it is due again, after a while."""
+        self._failures = 0 if succeeded else self._failures + 1
+        if not succeeded:
+            self.seen, self._given = None, now
 
 
-def look(endpoints: list[str], name: str) -> View:
-    """What the first endpoint that answers tells of the cluster, to the member of that name."""
+def ask(endpoints: list[str], name: str) -> View:
+    """What the first endpoint that answers tells of the cluster, to the member of that name, whose own is the first."""
     for number, endpoint in enumerate(endpoints):
         answer = _get(endpoint, "/cluster")
         if answer is None:
             continue
-        # Without a majority of members /cluster stays as it was, whatever becomes of this one.
-        own = _get(endpoint, "/patroni") or {}
+        # Without a majority of members /cluster stays as it was, whatever becomes of the one that is asked.
+        condition = _get(endpoint, "/patroni") or {}
         members = answer.get("members", [])
-        around = {
-            f"{number} answers",
-            f"primary here: {own.get('role') == 'primary'}",
-            f"streams here: {own.get('replication_state') == 'streaming'}",
+        concerning = {
+            f"its own answers: {number == 0}",
+            f"a primary is asked: {condition.get('role') == 'primary'}",
+            f"a standby that streams is asked: {condition.get('replication_state') == 'streaming'}",
             f"paused: {bool(answer.get('pause'))}",
             f"members: {sorted(str(member.get('name')) for member in members)}",
-            *(str(_condition(member)) for member in members if member.get("name") == name),
+            *(_all_of(member) for member in members if member.get("name") == name),
         }
-        told = around.union(str(_condition(member)) for member in members)
-        return View(frozenset(told), frozenset(around.union(*(_well(member, members) for member in members))))
+        told = concerning.union(_all_of(member) for member in members)
+        return View(frozenset(told), frozenset(concerning.union(*(_good(member, members) for member in members))))
     return View(frozenset({"nobody answers"}), frozenset({"nobody answers"}))
 
 
-def _condition(member: dict[str, typing.Any]) -> tuple[str | bool, ...]:
-    told = (str(member.get(key)) for key in ("name", "role", "state", "timeline"))
-    return (*told, bool(member.get("pending_restart")), _has_caught_up(member))
+def _all_of(member: dict[str, typing.Any]) -> str:
+    told = [str(member.get(key)) for key in ("name", "role", "state", "timeline")]
+    return str((*told, bool(member.get("pending_restart")), _has_caught_up(member)))
 
 
-def _well(member: dict[str, typing.Any], members: list[dict[str, typing.Any]]) -> set[str]:
-    """How it is well with a member: as the primary, or as a standby that could become it, or a synchronous one."""
+def _good(member: dict[str, typing.Any], members: list[dict[str, typing.Any]]) -> set[str]:
+    """How it is well with a member."""
     name, role, state = (str(member.get(key)) for key in ("name", "role", "state"))
     if role == "leader":
         return {f"{name} is the primary"} if state == "running" else set()
-    if state != "streaming" or not _has_caught_up(member):
+    if state != "streaming":
         return set()
     follows = any(each.get("role") == "leader" and each.get("timeline") == member.get("timeline") for each in members)
-    return {f"{name} streams, {role}", f"{name} follows: {follows}"}
+    good = {f"{name} streams, {role}": True, f"{name} follows": follows, f"{name} is near": _has_caught_up(member)}
+    return {what for what, is_so in good.items() if is_so}
 
 
 def _has_caught_up(member: dict[str, typing.Any]) -> bool:
@@ -162,13 +170,14 @@ def watch(unit: str, charm_directory: pathlib.Path, file: pathlib.Path) -> typin
     while True:
         settings = read_settings(file)
         endpoints = settings.get("endpoints") or []
-        if attention.look(look(endpoints, name), time.monotonic(), settings.get("retry_seconds")):
+        if attention.is_due(ask(endpoints, name), time.monotonic(), settings.get("retry_seconds")):
             time.sleep(SETTLE_SECONDS)
-            attention.give(look(endpoints, name), time.monotonic())
-            if dispatch(unit, charm_directory):
+            attention.give(ask(endpoints, name), time.monotonic())
+            succeeded = dispatch(unit, charm_directory)
+            attention.given(succeeded, time.monotonic())
+            if succeeded:
                 # It has waited for other hooks, and taken a while: what has changed meanwhile has waited long enough.
                 continue
-            attention.fail()
         time.sleep(POLL_SECONDS)
 
 

@@ -68,7 +68,7 @@ def ensure_file(path: pathlib.Path, content: str, owner: Owner, mode: int) -> bo
     except FileNotFoundError:
         path.parent.mkdir(mode=0o755, exist_ok=True)
     # One name, so that what a hook that was killed has left is gone with the next write: it may hold a password. Hooks
-    # of a unit never run beside each other.
+    # of a unit never run beside each other, and no two threads write the same file.
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     # Created with mode 0600: a password in it is never readable, not even for a moment.

@@ -108,8 +108,8 @@ def _installed() -> list[dict[str, typing.Any]]:
 def installed(name: str) -> dict[str, typing.Any] | None:
     """What snapd tells of an installed snap (its GET /v2/snaps); None where it is not installed.
 
-    snapd takes long over its answer, since it asks systemd of each service: so it is asked once a hook, beside the
-    imports, and again after each change through this module. Raises SnapdUnreachableError.
+    snapd takes long over its answer: so it is asked once a hook at most, beside the imports, only if it has done
+    something since it was last asked, and again after each change through this module. Raises SnapdUnreachableError.
     """
     return next((each for each in _installed() if each["name"] == name), None)
 
@@ -119,6 +119,8 @@ def forget() -> None:
     global _asked
     _asked = None
     _installed.cache_clear()
+    if _memory is not None:
+        _memory.unlink(missing_ok=True)
 
 
 @dataclasses.dataclass(frozen=True)

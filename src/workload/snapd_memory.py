@@ -1,8 +1,8 @@
 """What snapd has told of the installed snaps, kept until it has done something since.
 
 For that answer snapd asks systemd of each service of each snap: 70 ms of processor time in snapd and systemd, and so a
-fifth of what a hook costs. But whatever snapd changes is a notice (snapd documentation, "snapd REST API", GET
-/v2/notices, type change-update), and to ask for those after a certain one takes a millisecond.
+fifth of what a hook costs. But when snapd begins or ends to change snaps it records a notice (snapd documentation,
+"snapd REST API", GET /v2/notices), and to ask for those after a certain one takes a millisecond.
 """
 
 import collections.abc
@@ -18,7 +18,9 @@ from workload import files, snapd_requests
 FILE = ".snapd.json"
 """In the charm directory."""
 LOOK_SECONDS = 3600.0
-"""How long it counts: a hold that has run out is no change of snapd's."""
+"""How long it counts at most, whatever has become of snapd's state."""
+TYPES = "change-update,refresh-inhibit"
+"""The types of notices that tell of a change of snaps, and of one that a running program has kept from coming about."""
 
 Snaps = list[dict[str, typing.Any]]
 
@@ -47,8 +49,9 @@ class Kept:
         files.ensure_file(file, json.dumps(dataclasses.asdict(self)) + "\n", files.ROOT, 0o600)
 
     def counts(self, now: float) -> bool:
-        """Whether it is recent enough; not where the clock was put back."""
-        return 0 <= now - self.since < LOOK_SECONDS
+        """Whether it is recent enough; not where the clock was put back, since notices go by it."""
+        asked = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self.since))
+        return 0 <= now - self.since < LOOK_SECONDS and self.notice[: len(asked)] <= asked
 
 
 def installed(file: pathlib.Path, ask: collections.abc.Callable[[], Snaps], address: str) -> Snaps:
@@ -71,12 +74,12 @@ def installed(file: pathlib.Path, ask: collections.abc.Callable[[], Snaps], addr
 
 def _latest_notice(after: str | None, address: str) -> str | None:
     """When the latest notice of a change occurred: `after` if there is none since; None where snapd has no notices."""
-    query = {"types": "change-update"} | ({"after": after} if after else {})
+    query = {"types": TYPES} | ({"after": after} if after else {})
     try:
         answer = snapd_requests.request("GET", "/v2/notices", query=query, address=address)
     except snapd_requests.SnapdUnreachableError:
         raise
-    except snapd_requests.SnapOperationError:  # before snapd 2.61
+    except snapd_requests.SnapOperationError:  # before snapd 2.62
         return None
     # Ordered by that time.
     return str(answer["result"][-1]["last-repeated"]) if answer["result"] else after or ""

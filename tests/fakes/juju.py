@@ -247,9 +247,10 @@ class Application:
             settings = observer.read_settings(unit.directory / ".observer.json")
             name = unit.name.replace("/", "-")
             with mock.patch.object(observer, "_get", lambda *asked: answers.public(self.world, *asked)):
-                view = observer.look(settings.get("endpoints") or [], name)
-            if unit.attention.look(view, self.world.now, settings.get("retry_seconds")):
+                view = observer.ask(settings.get("endpoints") or [], name)
+            if unit.attention.is_due(view, self.world.now, settings.get("retry_seconds")):
                 unit.attention.give(view, self.world.now)
+                unit.attention.given(True, self.world.now)
                 unit.queue_once(units.Event("cluster_changed"))
 
     def run(self, seconds: float, retry: bool = True) -> None:

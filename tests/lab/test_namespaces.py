@@ -251,7 +251,7 @@ def test_the_controller_is_started_again_and_its_children_live_on(lab_settings):
     own = _with_controller(lab_settings, child, f"sleep 0.1; echo $$ >>{starts}", "while :; do sleep 1; done")
     namespaces.up(own)
 
-    _eventually(starts.exists)
+    _eventually(lambda: starts.exists() and starts.read_text())
     first = starts.read_text().split()[0]
     subprocess.run(namespaces.enter(own, ["kill", "-9", first]), check=True, timeout=30)
     _eventually(lambda: len(starts.read_text().split()) == 2)

@@ -277,9 +277,9 @@ class Observer:
         if self._asked is not None and not self._has_ended(self._asked):
             return retry is not None
         with mock.patch.object(observer, "_get", self._answer):
-            view = observer.look(settings.get("endpoints") or [], self._unit.replace("/", "-"))
+            view = observer.ask(settings.get("endpoints") or [], self._unit.replace("/", "-"))
         now = self._simulation.world.now
-        if self.attention.look(view, now, retry):
+        if self.attention.is_due(view, now, retry):
             self.attention.give(view, now)
             enqueued = self._simulation.operations.exec(MODEL, HOOK.format(observer.EVENT), units=[self._unit])
             self._asked = int(enqueued["tasks"][0]["id"])
@@ -289,8 +289,8 @@ class Observer:
         task = self._simulation.task(number)
         if task.status.ended:
             self._asked = None
-            if task.status is not tasks.TaskStatus.COMPLETED or task.results.get("return-code") != 0:
-                self.attention.fail()
+            succeeded = task.status is tasks.TaskStatus.COMPLETED and task.results.get("return-code") == 0
+            self.attention.given(succeeded, self._simulation.world.now)
         return task.status.ended
 
     def _answer(self, endpoint: str, path: str) -> dict[str, typing.Any] | None:

@@ -69,7 +69,7 @@ def with_change(number: int, **changes: object) -> dict[str, object]:
 
 def given(view: observer.View, after: observer.View) -> bool:
     """Whether the look `view` is an event at once, after that one."""
-    return observer.Attention(0.0, after).look(view, 1.0, None)
+    return observer.Attention(0.0, after).is_due(view, 1.0, None)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,9 @@ def given(view: observer.View, after: observer.View) -> bool:
         (with_change(0, timeline=2), {"members": [member | {"timeline": 2} for member in MEMBERS]}),
         (with_change(0, state="stopped"), {"members": MEMBERS}),
         (with_change(0, role="replica", state="streaming"), {"members": MEMBERS}),
+        # Under load a standby that streams is somewhat behind all the time.
+        (with_change(1, state="starting"), with_change(1, lag=5 * 1024**2)),
+        (with_change(1, role="replica", lag=5 * 1024**2), with_change(1, lag=5 * 1024**2)),
         ({"members": MEMBERS}, {"members": MEMBERS[:1]}),
         ({"members": MEMBERS[:1]}, {"members": MEMBERS}),
         ({"members": MEMBERS}, {"members": MEMBERS, "pause": True}),
@@ -90,13 +93,14 @@ def given(view: observer.View, after: observer.View) -> bool:
 )
 def test_what_somebody_may_wait_for_is_an_event_at_once(patroni: Patroni, before: object, after: object) -> None:
     patroni.answer = before
-    seen = observer.look([patroni.url], "pg-7")
+    seen = observer.ask([patroni.url], "pg-7")
     assert not given(seen, after=seen)
     patroni.answer = after
-    assert given(observer.look([patroni.url], "pg-7"), after=seen)
+    assert given(observer.ask([patroni.url], "pg-7"), after=seen)
 
 
 GETS_WORSE = [
+    with_change(0, timeline=2),
     with_change(1, state="starting"),
     with_change(1, lag="unknown"),
     with_change(1, lag=2 * 1024**2),
@@ -107,14 +111,14 @@ GETS_WORSE = [
 
 @pytest.mark.parametrize("answer", GETS_WORSE)
 def test_what_gets_worse_elsewhere_is_an_event_if_it_lasts(patroni: Patroni, answer: object) -> None:
-    seen = observer.look([patroni.url], "pg-7")
+    seen = observer.ask([patroni.url], "pg-7")
     patroni.answer = answer
-    worse = observer.look([patroni.url], "pg-7")
+    worse = observer.ask([patroni.url], "pg-7")
     attention = observer.Attention(0.0, seen)
-    assert not attention.look(seen, 5.0, None)
-    assert not attention.look(worse, 5.5, None)
-    assert not attention.look(worse, 14.5, None)
-    assert attention.look(worse, 15.0, None)
+    assert not attention.is_due(seen, 5.0, None)
+    assert not attention.is_due(worse, 5.5, None)
+    assert not attention.is_due(worse, 14.5, None)
+    assert attention.is_due(worse, 15.0, None)
 
 
 @pytest.mark.parametrize("answer", GETS_WORSE)
@@ -122,26 +126,26 @@ def test_what_becomes_of_the_unit_s_own_member_is_an_event_at_once(
     patroni: Patroni, answer: dict[str, typing.Any]
 ) -> None:
     [name] = {each["name"] for each in answer["members"] if each not in MEMBERS}
-    seen = observer.look([patroni.url], name)
+    seen = observer.ask([patroni.url], name)
     patroni.answer = answer
-    assert given(observer.look([patroni.url], name), after=seen)
+    assert given(observer.ask([patroni.url], name), after=seen)
 
 
 @pytest.mark.parametrize("own", [{"role": "primary"}, {"role": "replica"}, b"not json"])
 def test_what_its_patroni_tells_of_itself_is_an_event_at_once(patroni: Patroni, own: object) -> None:
-    seen = observer.look([patroni.url], "pg-0")
+    seen = observer.ask([patroni.url], "pg-0")
     patroni.own = own
-    assert given(observer.look([patroni.url], "pg-0"), after=seen)
+    assert given(observer.ask([patroni.url], "pg-0"), after=seen)
 
 
 def test_a_member_that_was_away_between_two_events_is_an_event_when_it_is_back() -> None:
     attention = observer.Attention(0.0, GOOD)
-    assert not attention.look(WORSE, 1.0, None)
-    assert attention.look(GOOD, 4.0, None)
+    assert not attention.is_due(WORSE, 1.0, None)
+    assert attention.is_due(GOOD, 4.0, None)
     # It stays due until it is given.
-    assert attention.look(GOOD, 4.5, None)
+    assert attention.is_due(GOOD, 4.5, None)
     attention.give(GOOD, 5.0)
-    assert not attention.look(GOOD, 60.0, None)
+    assert not attention.is_due(GOOD, 60.0, None)
 
 
 @pytest.mark.parametrize(
@@ -155,23 +159,23 @@ def test_a_member_that_was_away_between_two_events_is_an_event_when_it_is_back()
 )
 @pytest.mark.parametrize("name", ["pg-1", "pg-7"])
 def test_what_is_no_change(patroni: Patroni, answer: object, name: str) -> None:
-    before = observer.look([patroni.url], name)
+    before = observer.ask([patroni.url], name)
     patroni.answer = answer
     patroni.own = {"role": "replica", "replication_state": "streaming", "xlog": {"replayed_location": 9}}
-    assert observer.look([patroni.url], name) == before
+    assert observer.ask([patroni.url], name) == before
 
 
 def test_the_next_is_asked_where_one_does_not_answer(patroni: Patroni) -> None:
-    first = observer.look([patroni.url], "pg-0")
-    second = observer.look(["http://127.0.0.1:9", patroni.url], "pg-0")
+    first = observer.ask([patroni.url], "pg-0")
+    second = observer.ask(["http://127.0.0.1:9", patroni.url], "pg-0")
     # That its own Patroni does not answer concerns the unit.
     assert given(second, after=first)
     patroni.status = 503
-    nobody = observer.look([patroni.url], "pg-0")
+    nobody = observer.ask([patroni.url], "pg-0")
     assert given(nobody, after=first)
     patroni.status, patroni.answer = 200, b"not json"
-    assert observer.look([patroni.url], "pg-0") == nobody
-    assert observer.look([], "pg-0") == nobody
+    assert observer.ask([patroni.url], "pg-0") == nobody
+    assert observer.ask([], "pg-0") == nobody
 
 
 JUJU_EXEC = """#!{python}
@@ -247,11 +251,12 @@ class Timeline:
         self.until = until
         self.views: dict[float, observer.View] = {0.0: news("a")}
         self.fails = False
+        self.fails_until = 0.0
         self.takes = 0.0
         self.events: list[float] = []
         monkeypatch.setattr(observer.time, "sleep", self.sleep)
         monkeypatch.setattr(observer.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(observer, "look", self.look)
+        monkeypatch.setattr(observer, "ask", self.ask)
         monkeypatch.setattr(observer, "dispatch", self.dispatch)
 
     def sleep(self, seconds: float) -> None:
@@ -259,13 +264,13 @@ class Timeline:
         if self.now >= self.until:
             raise Stop
 
-    def look(self, endpoints: list[str], name: str) -> observer.View:
+    def ask(self, endpoints: list[str], name: str) -> observer.View:
         return self.views[max(each for each in self.views if each <= self.now)]
 
     def dispatch(self, unit: str, directory: pathlib.Path) -> bool:
         self.events.append(self.now)
         self.now += self.takes
-        return not self.fails
+        return not self.fails and self.now >= self.fails_until
 
     def watch(self, settings: pathlib.Path) -> None:
         with pytest.raises(Stop):
@@ -326,7 +331,17 @@ def test_an_event_that_did_not_go_through_comes_again(monkeypatch: pytest.Monkey
     watched = Timeline(monkeypatch, 20)
     watched.fails = True
     watched.watch(settings)
-    assert len(watched.events) > 5
+    assert len(watched.events) >= 4
+    gaps = [later - earlier for earlier, later in zip(watched.events, watched.events[1:], strict=False)]
+    for gap, wanted in zip(gaps, observer.AGAIN_SECONDS, strict=False):
+        assert wanted <= gap <= wanted + 1
+
+
+def test_an_event_that_went_through_at_last_is_one(monkeypatch: pytest.MonkeyPatch, settings: pathlib.Path) -> None:
+    watched = Timeline(monkeypatch, 100)
+    watched.fails_until = 10.0
+    watched.watch(settings)
+    assert [moment >= 10 for moment in watched.events].count(True) == 1
 
 
 def test_a_unit_that_is_not_settled_gets_events_regularly(

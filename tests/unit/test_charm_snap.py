@@ -50,6 +50,7 @@ class Snapd:
         program = here / "bin/snap"
         program.write_text(SNAP.format(python=sys.executable, here=str(here)))
         program.chmod(0o755)
+        self.silent_notices = False
         self.write(commands=[], refuse={}, revision=None, held=False, status="active", store=True)
 
     def read(self) -> dict[str, object]:
@@ -80,9 +81,11 @@ class Snapd:
             return 200, [{"summary": f'{each} "charmed-postgresql" snap', "kind": each} for each in going_on]
         if url.path == "/v2/notices":
             asked = urllib.parse.parse_qs(url.query)
-            assert asked["types"] == ["change-update"]
+            assert asked["types"] == [snapd_memory.TYPES]
             since = int(asked["after"][0]) + 1 if "after" in asked else 0
             # Each command makes a change.
+            if self.silent_notices:
+                return 200, []
             return 200, [{"last-repeated": str(number)} for number in range(since, len(self.commands))]
         if url.path == "/v2/snaps":
             other = known | {"name": "core24", "revision": "1000", "status": "active"}
@@ -177,10 +180,22 @@ def test_what_snapd_was_asked_ahead_counts_until_something_changes(snapd: Snapd,
     assert snap.Snap().state().revision == "416"
     # The next hooks.
     for _ in range(2):
-        snap.forget()
+        snap._installed.cache_clear()
         snap.ask_ahead(tmp_path)
         assert snap.Snap().state().revision == "416"
     assert snapd.asked[-4:] == ["/v2/changes", "/v2/notices"] * 2
+
+
+def test_what_the_charm_has_changed_is_not_remembered_otherwise(snapd: Snapd, tmp_path: pathlib.Path) -> None:
+    snapd.write(revision="366")
+    snapd.silent_notices = True
+    snap.ask_ahead(tmp_path)
+    assert snap.Snap().state().revision == "366"
+    snap.Snap().refresh("416")
+    for _ in range(2):
+        assert snap.Snap().state().revision == "416"
+        snap._installed.cache_clear()
+        snap.ask_ahead(tmp_path)
 
 
 def test_a_silent_snapd_is_told_by_who_takes_the_answer(

@@ -145,7 +145,7 @@ def test_the_observer_s_settings(
     file.write_text(json.dumps(example["observer"] | {"of-a-later-version": 1}))
     asked: list[str] = []
     monkeypatch.setattr(observer, "_get", lambda endpoint, _: asked.append(endpoint))
-    observer.look(observer.read_settings(file)["endpoints"], "pg-0")
+    observer.ask(observer.read_settings(file)["endpoints"], "pg-0")
     assert asked == example["observer"]["endpoints"]
 
 

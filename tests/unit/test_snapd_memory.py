@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
@@ -25,12 +26,12 @@ class Snapd:
     file: pathlib.Path
     notices: list[str]
     snaps: list[dict[str, typing.Any]]
-    now: float = 1_000_000.0
+    now: float = datetime.datetime.fromisoformat("2026-11-23T19:00:00+00:00").timestamp()
     asked: int = 0
     error: type[Exception] | None = None
 
     def request(self, method: str, path: str, query: dict[str, str], address: str) -> dict[str, typing.Any]:
-        assert (method, path, query["types"], address) == ("GET", "/v2/notices", "change-update", "socket")
+        assert (method, path, query["types"], address) == ("GET", "/v2/notices", snapd_memory.TYPES, "socket")
         if self.error is not None:
             raise self.error("no")
         since = self.notices.index(query["after"]) + 1 if "after" in query else 0
@@ -91,6 +92,18 @@ def test_it_counts_for_an_hour_by_a_clock_that_goes_on(snapd: Snapd, later: floa
     snapd.now += later
     snapd.installed()
     assert snapd.asked == 2
+
+
+def test_after_the_clock_was_put_back_it_is_asked_until_notices_can_be_told_apart_again(snapd: Snapd) -> None:
+    # Until snapd 2.71 a later notice may then have an earlier time, and is no longer told to who asks for later ones.
+    snapd.now -= 3600.0
+    for revision in ("366", "416"):
+        snapd.snaps = [SNAP | {"revision": revision}]
+        assert snapd.installed() == [TOLD | {"revision": revision}]
+    snapd.now += 3600.0
+    for _ in range(3):
+        snapd.installed()
+    assert snapd.asked == 3
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"notice": "a"}', '{"notice": "a", "since": "b", "snaps": []}'])
