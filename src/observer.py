@@ -165,6 +165,7 @@ def read_settings(file: pathlib.Path) -> dict[str, typing.Any]:
 
 def watch(unit: str, charm_directory: pathlib.Path, file: pathlib.Path) -> typing.NoReturn:
     """Watch for ever."""
+    # As everywhere (docs/reference/formats.md); this program imports nothing of the charm.
     name = unit.replace("/", "-")
     attention = Attention(time.monotonic())
     while True:
