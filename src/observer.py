@@ -119,8 +119,14 @@ def _good(member: dict[str, typing.Any], members: list[dict[str, typing.Any]]) -
     if state != "streaming":
         return set()
     follows = any(each.get("role") == "leader" and each.get("timeline") == member.get("timeline") for each in members)
-    good = {f"{name} streams, {role}": True, f"{name} follows": follows, f"{name} is near": _has_caught_up(member)}
-    return {what for what, is_so in good.items() if is_so}
+    good = {
+        "streams": True,
+        "follows": follows,
+        "is near": _has_caught_up(member),
+        # One that becomes a plain standby is about to stop, mostly.
+        f"is {role}": role != "replica",
+    }
+    return {f"{name} {what}" for what, is_so in good.items() if is_so}
 
 
 def _has_caught_up(member: dict[str, typing.Any]) -> bool:

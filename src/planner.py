@@ -304,6 +304,8 @@ def _refresh(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
             yield from _wake_patroni(known)
         if candidate is not None:
             return
+        # This unit becomes a synchronous standby while the next one prepares its stop, which has to wait for it else.
+        yield from _wake_patroni(known)
     yield Step.ALLOW_NEXT_UNIT
 
 

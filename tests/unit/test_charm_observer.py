@@ -104,6 +104,7 @@ GETS_WORSE = [
     with_change(1, state="starting"),
     with_change(1, lag="unknown"),
     with_change(1, lag=2 * 1024**2),
+    with_change(1, role="replica"),
     with_change(0, state="stopped"),
     with_change(1, pending_restart=True),
 ]

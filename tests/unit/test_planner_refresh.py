@@ -197,6 +197,13 @@ def test_patroni_is_woken_where_the_next_unit_is_the_primary_and_this_one_cannot
     assert Step.WAKE_PATRONI not in planner.plan(given)
 
 
+def test_patroni_is_woken_where_the_next_unit_may_go_on_before_this_one_is_a_synchronous_standby() -> None:
+    given = refreshing(1, 3, primary=2, refreshed={2, 1}, synchronous={0})
+    assert {Step.WAKE_PATRONI, Step.ALLOW_NEXT_UNIT} <= set(planner.plan(given))
+    given = refreshing(1, 3, primary=2, refreshed={2, 1}, synchronous={0, 1})
+    assert Step.WAKE_PATRONI not in planner.plan(given)
+
+
 def test_a_unit_that_was_installed_allows_the_next_one_though_no_refresh_is_in_progress() -> None:
     idle = facts.RefreshFacts(pinned_revision=known.PINNED, next_unit_allowed=False)
     assert Step.ALLOW_NEXT_UNIT in planner.plan(known.settled(1, primary=0, refresh=idle))
