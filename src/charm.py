@@ -53,6 +53,16 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
 
+ROUTINE = frozenset(
+    {
+        "update-status",
+        "cluster_changed",
+        f"{peers.RELATION}-relation-changed",
+        f"{refresh_relation.RELATION}-relation-changed",
+    }
+)
+"""Hooks that come by themselves: what was found in order, and what it depends on, is as it was (verified.py)."""
+
 NEED_SNAPD = frozenset(
     f"{name}_action"
     for name in ("pre_refresh_check", "force_refresh_start", "resume_refresh", "switchover", "force_majority")
@@ -191,8 +201,8 @@ class PostgresqlCharm(ops.CharmBase):
         return observation.observe(unit, self.peers, self.workload)
 
     def _is_routine(self) -> bool:
-        """Whether this event comes only because time has passed, and what was found in order still counts."""
-        return _dispatched("update-status") and self._verified.counts(time.time())
+        """Whether nobody has asked for this event, and what was found in order still counts."""
+        return any(map(_dispatched, ROUTINE)) and self._verified.counts(time.time())
 
     def _on_hook(self, event: ops.EventBase) -> None:
         self._reconcile(self._observe(event))
@@ -374,9 +384,12 @@ def _ops_status(status: statuses.Status) -> ops.StatusBase:
 
 
 def prepare() -> None:
-    """Prepare the libraries for a hook: fewer hook tools, and no log lines (each a process) of their details."""
+    """Prepare the libraries for a hook: fewer hook tools, and no log lines (each a process) of their details.
+
+    Juju's agent logs each hook by itself.
+    """
     hook_tool_cache.install()
-    for detailed in ("charm_", "charm_json"):
+    for detailed in ("charm_", "charm_json", "ops"):
         logging.getLogger(detailed).setLevel(logging.INFO)
 
 

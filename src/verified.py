@@ -1,7 +1,8 @@
-"""What a unit has found in order, so that an update-status need not ask again what only a few things change.
+"""What a unit has found in order, so that a hook need not ask again what only a few things change.
 
-To ask a Raft node costs a key derivation (pysyncobj's, slow by design), to ask PostgreSQL the import of its client. All
-other events ask, and an update-status does once an hour: what somebody has changed by hand is mended then.
+To ask a Raft node costs a key derivation (pysyncobj's, slow by design), to ask PostgreSQL the import of its client. The
+hooks that come by themselves, a refresh's among them, ask once an hour: what somebody has changed by hand is mended
+then. All other events ask.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""An update-status does not ask Raft and PostgreSQL again for what has been found in order, until something changes."""
+"""A hook does not ask Raft and PostgreSQL again for what has been found in order, until something changes."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def update_status(on: juju.Application, unit: units.Unit, asked: list[str]) -> list[str]:
+UPDATE_STATUS = units.Event("update-status")
+
+
+def asked_in(on: juju.Application, unit: units.Unit, asked: list[str], event: units.Event = UPDATE_STATUS) -> list[str]:
     asked.clear()
-    unit.queue.append(units.Event("update-status"))
+    unit.queue.append(event)
     while unit.queue:
         on.step(unit)
     return list(asked)
@@ -54,27 +57,49 @@ def settled(deployed: Deployed) -> tuple[juju.Application, units.Unit]:
     return on, unit
 
 
-def test_nothing_is_asked_twice(deployed: Deployed, asked: list[str]) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        UPDATE_STATUS,
+        units.Event("cluster_changed"),
+        units.Event("relation-changed", endpoint="database-peers", remote=1),
+        units.Event("relation-changed", endpoint="refresh-v-three", remote=1),
+        units.Event("relation-changed", endpoint="refresh-v-three"),
+    ],
+    ids=str,
+)
+def test_nothing_is_asked_twice(deployed: Deployed, asked: list[str], event: units.Event) -> None:
     on, unit = settled(deployed)
-    assert update_status(on, unit, asked) == []
+    assert asked_in(on, unit, asked, event) == []
     assert (unit.status.name, unit.message) == ("active", unit.message)
     assert on.are_active(), on.summary()
 
 
-def test_any_other_event_asks(deployed: Deployed, asked: list[str]) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        units.Event("config-changed"),
+        units.Event("upgrade-charm"),
+        units.Event("start"),
+        units.Event("leader-elected"),
+        units.Event("relation-joined", endpoint="database-peers", remote=1),
+    ],
+    ids=str,
+)
+def test_any_other_event_asks(deployed: Deployed, asked: list[str], event: units.Event) -> None:
     on, unit = settled(deployed)
     asked.clear()
-    unit.queue.append(units.Event("config-changed"))
+    unit.queue.append(event)
     on.step(unit)
-    assert asked == ["raft", "sql"]
+    assert asked[:2] == ["raft", "sql"]
 
 
 def test_after_an_hour_it_asks_and_mends(deployed: Deployed, asked: list[str]) -> None:
     on, unit = settled(deployed)
     on.world.raft.database.tablespaces.clear()
-    assert update_status(on, unit, asked) == []
+    assert asked_in(on, unit, asked) == []
     on.world.advance(HOUR)
-    assert update_status(on, unit, asked)[:2] == ["raft", "sql"]
+    assert asked_in(on, unit, asked)[:2] == ["raft", "sql"]
     assert on.world.raft.database.tablespaces
 
 
@@ -84,11 +109,11 @@ def test_after_a_failover_and_with_a_member_missing_it_asks(deployed: Deployed, 
     assert on.world.raft.primary is not None
     assert on.world.raft.primary.data is not None
     on.world.raft.primary.data.timeline += 1
-    assert "sql" in update_status(on, unit, asked)
+    assert "sql" in asked_in(on, unit, asked)
     standby = next(each for each in on.units.values() if each is not unit)
     standby.machine.crash()
     on.world.advance(30)  # Patroni shows it until its key has expired
-    assert "raft" in update_status(on, unit, asked)
+    assert "raft" in asked_in(on, unit, asked)
 
 
 def of(**changes: typing.Any) -> verified.Verified:
