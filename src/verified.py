@@ -27,7 +27,7 @@ class Verified:
     """What was in order, by what it depends on."""
 
     raft: frozenset[str] = frozenset()
-    """The nodes that were exactly those of the units; none: not so, or not known."""
+    """The nodes that were exactly those of the units, with a majority of them; none: not so, or not known."""
     database: str | None = None
     """The cluster and its timeline in which roles and tablespaces were as they should be."""
     since: float = 0.0
@@ -64,7 +64,9 @@ class Verified:
         claimed = membership.claimed(known)
         changed = self
         if known.raft is not None:
-            changed = dataclasses.replace(changed, raft=claimed if known.raft.members == claimed else frozenset())
+            # Without a majority the cluster may go on to look well: nobody can tell it otherwise.
+            exact = known.raft.has_quorum and known.raft.members == claimed
+            changed = dataclasses.replace(changed, raft=claimed if exact else frozenset())
         if known.database_seen:
             well = known.role_passwords_current and known.temporary_tablespace_exists
             changed = dataclasses.replace(changed, database=database(known) if well else None)

@@ -130,6 +130,7 @@ def test_members_that_are_the_units_are_remembered() -> None:
     ("changes", "expected"),
     [
         ({"raft": known.raft_view(4)}, {"raft": frozenset()}),
+        ({"raft": known.raft_view(3, connected=())}, {"raft": frozenset()}),
         ({"role_passwords_current": False}, {"database": None}),
         ({"temporary_tablespace_exists": False}, {"database": None}),
     ],
