@@ -96,6 +96,16 @@ class Snapd:
         return 200, []
 
 
+@pytest.fixture(autouse=True)
+def nobody_asks_on(monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[None]:
+    """What was asked ahead, and not taken, does not ask what the next test has in snapd's place."""
+    yield
+    for each in threading.enumerate():
+        if isinstance(each, snap._Asked):
+            each.join()
+    snap.forget()
+
+
 @pytest.fixture
 def snapd(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[Snapd]:
     made = Snapd(tmp_path)
