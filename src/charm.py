@@ -61,7 +61,7 @@ ROUTINE = frozenset(
         f"{refresh_relation.RELATION}-relation-changed",
     }
 )
-"""Hooks that come by themselves: what was found in order, and what it depends on, is as it was (verified.py)."""
+"""Hooks that nobody has asked for: they take for in order what was so, while it depends on the same (verified.py)."""
 
 NEED_SNAPD = frozenset(
     f"{name}_action"
@@ -201,7 +201,7 @@ class PostgresqlCharm(ops.CharmBase):
         return observation.observe(unit, self.peers, self.workload)
 
     def _is_routine(self) -> bool:
-        """Whether nobody has asked for this event, and what was found in order still counts."""
+        """Whether this event may take for in order what was found so, and that is recent enough."""
         return any(map(_dispatched, ROUTINE)) and self._verified.counts(time.time())
 
     def _on_hook(self, event: ops.EventBase) -> None:

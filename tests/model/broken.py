@@ -185,7 +185,10 @@ MUTATIONS = (
     Mutation(every_version_is_compatible, r"-> \S+ without force"),
     Mutation(pauses_are_left_out, "without the operator's word"),
     Mutation(units_that_join_or_leave_confirm, "without the operator's word"),
-    Mutation(a_stopped_unit_is_not_started_again, "what the statuses ask for leads nowhere|stuck, and no status tells"),
+    Mutation(
+        a_stopped_unit_is_not_started_again,
+        "was not started again|what the statuses ask for leads nowhere|stuck, and no status tells",
+    ),
     Mutation(a_unit_that_joins_knows_no_partners, "a second cluster beside a running one"),
     Mutation(statuses_of_the_refresh_are_not_shown, "stuck, and no status tells"),
     Mutation(an_update_status_writes_a_databag, "an event changed something after all was quiet"),

@@ -85,7 +85,7 @@ def test_a_snap_that_fails_and_a_way_back(fault: str):
         highest = lived.simulation.units()[-1]
         machine = lived.simulation.machine_of(highest)
         # It serves, with the old snap at once, with the new one from the hook's next attempt on.
-        assert machine is not None and machine.patroni is not None
+        assert machine is not None and machine.patroni is not None, f"{highest.name} was not started again"
         assert machine.revision == (versions.NEWER.snap if fault == "changed" else versions.ORIGINAL.snap)
         assert lived.simulation.status(highest)[0] == ("active" if fault == "changed" else "error")
         lived.refresh(versions.ORIGINAL.revision)

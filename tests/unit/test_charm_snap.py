@@ -99,6 +99,7 @@ class Snapd:
 @pytest.fixture(autouse=True)
 def nobody_asks_on(monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[None]:
     """What was asked ahead, and not taken, does not ask what the next test has in snapd's place."""
+    # Before monkeypatch gives back what the question is asked of, which is why it is named here.
     yield
     for each in threading.enumerate():
         if isinstance(each, snap._Asked):
