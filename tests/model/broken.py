@@ -181,7 +181,7 @@ MUTATIONS = (
         an_unhealthy_unit_allows_the_next_one,
         r"stopped while .* (?:is stopped|does not serve)",
     ),
-    Mutation(nothing_is_checked_before_a_refresh, r"the refresh began while .* did not run"),
+    Mutation(nothing_is_checked_before_a_refresh, r"the refresh began while .* (?:did not run|was)"),
     Mutation(every_version_is_compatible, r"-> \S+ without force"),
     Mutation(pauses_are_left_out, "without the operator's word"),
     Mutation(units_that_join_or_leave_confirm, "without the operator's word"),

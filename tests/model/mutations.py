@@ -46,6 +46,7 @@ def played(on: stage.Stage, examples: int, steps: int) -> collections.abc.Iterat
     yield test_scenarios.test_the_only_refreshed_unit_that_leaves_confirms_nothing
     yield test_scenarios.test_a_unit_that_becomes_the_primary_just_before_its_turn
     yield test_scenarios.test_a_refresh_does_not_begin_while_a_member_is_gone
+    yield test_scenarios.test_a_refresh_does_not_begin_with_a_pause_that_there_is_not
     for fault in ("unchanged", "changed"):
         yield functools.partial(test_scenarios.test_a_snap_that_fails_and_a_way_back, fault)
     settings = hypothesis.settings(

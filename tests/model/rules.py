@@ -16,6 +16,7 @@ from tests.model import versions, worldserver
 RESUME = "actions/resume-refresh"
 FORCE = "actions/force-refresh-start"
 PAUSE = "pause-after-unit-refresh"
+PAUSES = frozenset({"all", "first", "none"})
 
 
 @dataclasses.dataclass
@@ -127,6 +128,8 @@ class Rules:
         others = [unit for unit in self._alive() if unit.name != self._unit()]
         absent = [unit.name for unit in others if self._has_run(unit) and not self._runs(unit)]
         self._expect(not absent, machine, f"the refresh began while {', '.join(absent)} did not run")
+        pause = self._simulation.config(PAUSE)
+        self._expect(pause in PAUSES, machine, f"the refresh began while {PAUSE} was {pause!r}")
 
     def _expect_gentle(self, machine: worldserver.Machine, unit: str) -> None:
         """Undisturbed, nobody is stopped before the others follow, nor in the event of its hand-over."""

@@ -65,6 +65,15 @@ def test_a_refresh_does_not_begin_while_a_member_is_gone():
         lived.end()
 
 
+def test_a_refresh_does_not_begin_with_a_pause_that_there_is_not():
+    with life.Life(3) as lived:
+        lived.set_pause("sometimes")
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        assert versions.NEWER.snap not in lived.simulation.revisions().values(), "the refresh began"
+        lived.end()
+
+
 @pytest.mark.parametrize("how", ["kill", "raise"])
 @pytest.mark.parametrize("at", AROUND_THE_SNAP)
 def test_a_hook_that_is_cut_off_around_the_refresh_of_its_snap(at: int, how: str):
@@ -103,6 +112,15 @@ def test_a_unit_in_error_gets_new_charm_code_without_upgrade_charm():
         lived.settle()
         lived.end()
         assert set(lived.simulation.revisions().values()) == {versions.THIRD.snap}
+
+
+@pytest.mark.parametrize("point", ["tool-call", "before-commit", "after-commit"])
+def test_an_agent_that_crashes_when_all_is_quiet_changes_nothing(point: str):
+    with life.Life(2) as lived:
+        lived.settle()
+        lived.crash_agent(1, point, 1)
+        lived.settle()
+        assert f'unit "{simulation.APPLICATION}/1" started' in lived.simulation.log()[-8:]
 
 
 def test_a_failure_tells_what_was_done_as_a_test():
