@@ -200,7 +200,7 @@ class RaftCluster:
             elif process.data.system_identifier != self.system_identifier:
                 self.world.violations.append(f"{process.name} was started on the data of another cluster")
                 process.state = "stopped"
-            elif (process.state in ("starting", "running") and waited >= 1) or (
+            elif (process.state in ("starting", "running") and waited >= 1 and self.world.now >= process.comes_up) or (
                 process.state == "creating replica" and waited >= CLONE_SECONDS
             ):
                 # A connection that stands goes on; a new one must be admitted.

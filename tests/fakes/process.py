@@ -31,6 +31,7 @@ class Process:
         self.raft: RaftCluster | None = None
         self.state = "starting"
         self.since = machine.world.now
+        self.comes_up = self.since + machine.start_seconds
         self.data: datafiles.Data | None = machine.data
         self.lag: int | None = 0
         self.pending_restart = False

@@ -138,6 +138,8 @@ class Machine:
         self.up = True
         self.architecture = "x86_64"
         self.memory_bytes = 8 * GIBIBYTE
+        self.start_seconds = 1.0
+        """How long its PostgreSQL takes to come up, as one that replays much."""
         self.clock_offset = 0.0
         self.ports_taken: set[int] = set()
         self.free: dict[str, int] = dict.fromkeys(STORAGES, 50 * GIBIBYTE)

@@ -168,6 +168,13 @@ class Life:
             machine.refresh_fault = fault
 
     @operation
+    def start_slowly(self, place: int, seconds: int) -> None:
+        """Let a unit's PostgreSQL take that long to come up from its next start on, as one that replays much."""
+        machine = self.simulation.machine_of(self._units()[place % len(self._units())])
+        if machine is not None:
+            machine.start_seconds = float(seconds)
+
+    @operation
     def reboot(self, place: int) -> None:
         """Restart a machine at once."""
         self._power(place, on=False)

@@ -169,6 +169,11 @@ class Lives(stateful.RuleBasedStateMachine):
         self.life.break_snap(place, fault)
         self._then(seconds)
 
+    @stateful.rule(place=PLACES, takes=st.integers(1, 10), seconds=SECONDS)
+    def start_slowly(self, place: int, takes: int, seconds: int) -> None:
+        self.life.start_slowly(place, takes)
+        self._then(seconds)
+
     @stateful.rule(place=PLACES, seconds=SECONDS)
     def reboot(self, place: int, seconds: int) -> None:
         self.life.reboot(place)

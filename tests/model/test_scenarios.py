@@ -74,6 +74,19 @@ def test_a_refresh_does_not_begin_with_a_pause_that_there_is_not():
         lived.end()
 
 
+def test_no_unit_is_stopped_before_a_refreshed_one_that_starts_slowly_follows():
+    with life.Life(4) as lived:
+        # Not from the highest, which would have to become the primary again before anything goes on.
+        lived.switch_over(0, 0)
+        lived.settle()
+        lived.set_pause("none")
+        lived.start_slowly(3, 10)
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.end()
+        assert set(lived.simulation.revisions().values()) == {versions.NEWER.snap}
+
+
 @pytest.mark.parametrize("how", ["kill", "raise"])
 @pytest.mark.parametrize("at", AROUND_THE_SNAP)
 def test_a_hook_that_is_cut_off_around_the_refresh_of_its_snap(at: int, how: str):
