@@ -193,5 +193,5 @@ MUTATIONS = (
     Mutation(statuses_of_the_refresh_are_not_shown, "stuck, and no status tells"),
     Mutation(an_update_status_writes_a_databag, "an event changed something after all was quiet"),
     Mutation(every_hook_writes_a_databag, "databags were written more than"),
-    Mutation(what_a_failed_snap_has_stopped_stays_stopped, "things still change after|leads nowhere|stuck, and no"),
+    Mutation(what_a_failed_snap_has_stopped_stays_stopped, "was not started again in the event"),
 )

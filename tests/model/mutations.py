@@ -48,6 +48,7 @@ def played(on: stage.Stage, examples: int, steps: int) -> collections.abc.Iterat
     yield test_scenarios.test_a_refresh_does_not_begin_while_a_member_is_gone
     yield test_scenarios.test_a_refresh_does_not_begin_with_a_pause_that_there_is_not
     yield test_scenarios.test_no_unit_is_stopped_before_a_refreshed_one_that_starts_slowly_follows
+    yield test_scenarios.test_a_unit_whose_snap_has_failed_serves_again_within_the_event
     for fault in ("unchanged", "changed"):
         yield functools.partial(test_scenarios.test_a_snap_that_fails_and_a_way_back, fault)
     settings = hypothesis.settings(

@@ -116,6 +116,21 @@ def test_a_snap_that_fails_and_a_way_back(fault: str):
         assert set(lived.simulation.revisions().values()) == {versions.ORIGINAL.snap}
 
 
+def test_a_unit_whose_snap_has_failed_serves_again_within_the_event():
+    with life.Life(3) as lived:
+        lived.break_snap(2, "unchanged")
+        lived.refresh(versions.NEWER.revision)
+        machine = lived.simulation.machine_of(lived.simulation.units()[-1])
+        assert machine is not None
+        for _ in range(10):
+            lived.wait(1)
+            if machine.stops:
+                break
+        assert machine.stops == 1
+        assert machine.patroni is not None, "the unit was not started again in the event that stopped it"
+        lived.end()
+
+
 def test_a_unit_in_error_gets_new_charm_code_without_upgrade_charm():
     with life.Life(3) as lived:
         lived.break_snap(2, "unchanged")
