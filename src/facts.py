@@ -94,6 +94,8 @@ class RefreshFacts:
     """What all units ran after the last refresh that has ended."""
     order: confirmation.Order | None = None
     """The units that this one has recorded when a new charm came."""
+    old: frozenset[int] = frozenset()
+    """Numbers of the units whose snap is at another revision than the one that this charm pins, also of this one."""
     accepted: str | None = None
     """URL of the charm that the operator has accepted on this unit."""
     history: tuple[refresh_history.Entry, ...] = ()

@@ -89,7 +89,7 @@ def _remember(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     refresh = known.refresh
     if refresh is None or refresh.build is None:
         return
-    order = confirmation.Order(refresh.build.url, refresh.charm_time, known.numbers)
+    order = confirmation.Order(refresh.build.url, refresh.charm_time, known.numbers, refresh.old & known.numbers)
     if refresh.in_progress and (refresh.order is None or not order.is_of_same_charm(refresh.order)):
         yield Publish(confirmation.ORDER_KEY, order.dump())
     if room.dump(known.machine.short_of_room) != (known.published_short_of_room or ""):

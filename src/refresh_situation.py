@@ -117,12 +117,17 @@ class Situation:
     def awaited(self) -> int | None:
         """The unit that has to be confirmed though charm-refresh would not wait; it asks while a refresh goes on."""
         refreshed = {number: state.snap_revision == self.build.snap_revision for number, state in self.states.items()}
-        now = confirmation.Order(self._charm.url, self._charm.time, frozenset(refreshed))
+        now = confirmation.Order(self._charm.url, self._charm.time, frozenset(refreshed), self._old())
         recorded = confirmation.Order.parse(self._told.unit_value(confirmation.ORDER_KEY))
         own = recorded if recorded is not None and recorded.is_of_same_charm(now) else now
         found = map(confirmation.Order.parse, self._told.others_values(confirmation.ORDER_KEY).values())
-        orders = [own.units, *(order.units for order in found if order is not None and order.charm == own.charm)]
+        orders = [own, *(order for order in found if order is not None and order.charm == own.charm)]
         return confirmation.awaited(refreshed, orders, self.pause)
+
+    def _old(self) -> frozenset[int]:
+        """Numbers of the units whose snap is known to be at another revision than the one that this charm pins."""
+        expected = {None, self.build.snap_revision}
+        return frozenset(number for number, state in self.states.items() if state.snap_revision not in expected)
 
     @property
     def recorded_history(self) -> str | None:
@@ -144,6 +149,7 @@ class Situation:
             charm_time=self._charm.time,
             original=self.original,
             order=confirmation.Order.parse(self._told.unit_value(confirmation.ORDER_KEY)),
+            old=self._old() if running.in_progress else frozenset(),
             accepted=self._told.unit_value(refusal.ACCEPTED_KEY),
             history=refresh_history.parse(self.recorded_history),
             now=time.time(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterable
 
 import pytest
 
@@ -14,12 +15,19 @@ BEGUN = frozenset(range(FIRST + 1))
 DEPTH = 4
 
 
+def order(units: Iterable[int], old: Iterable[int] | None = None) -> confirmation.Order:
+    return confirmation.Order("ch:x-2", 1.0, frozenset(units), None if old is None else frozenset(old))
+
+
+AT_FIRST = order(BEGUN, BEGUN)
+
+
 @dataclasses.dataclass(frozen=True)
 class Life:
     """A refresh as far as pauses go. charm-refresh's own rule is spelt out here once more."""
 
     refreshed: dict[int, bool]
-    orders: dict[int, frozenset[int]]
+    orders: dict[int, confirmation.Order]
     pause: str
     confirmed: bool = False
     joined: int = FIRST + 1
@@ -28,14 +36,18 @@ class Life:
     def following(self) -> int | None:
         return next((number for number in sorted(self.refreshed, reverse=True) if not self.refreshed[number]), None)
 
+    def now(self) -> confirmation.Order:
+        """What a unit would record that does so only now."""
+        return order(self.refreshed, [number for number, refreshed in self.refreshed.items() if not refreshed])
+
     def waits(self) -> bool:
         """Whether the next unit waits for a confirmation, by charm-refresh's rule or by the charm's."""
         assert self.following is not None
         index = sorted(self.refreshed, reverse=True).index(self.following)
         if (self.pause == "all" and index > 0) or (self.pause == "first" and index == 1):
             return True
-        own = self.orders.get(self.following, frozenset(self.refreshed))
-        orders = [own, *(order for number, order in self.orders.items() if number in self.refreshed)]
+        own = self.orders.get(self.following, self.now())
+        orders = [own, *(each for number, each in self.orders.items() if number in self.refreshed)]
         return confirmation.awaited(self.refreshed, orders, self.pause) == self.following
 
     def goes_on(self) -> Life:
@@ -44,7 +56,7 @@ class Life:
             return self
         is_first = self.following == FIRST and self.joined == FIRST + 1
         # Where all have gone who knew how it began, nobody can tell.
-        unknown = not any(order == BEGUN for number, order in self.orders.items() if number in self.refreshed)
+        unknown = not any(each == AT_FIRST for number, each in self.orders.items() if number in self.refreshed)
         assert is_first or unknown or (self.pause == "first" and self.confirmed), self
         return dataclasses.replace(self, refreshed=self.refreshed | {self.following: True})
 
@@ -54,9 +66,8 @@ class Life:
         return dataclasses.replace(self, refreshed=self.refreshed | {self.following: True}, confirmed=True)
 
     def joins(self) -> Life:
-        refreshed = self.refreshed | {self.joined: True}
-        orders = self.orders | {self.joined: frozenset(refreshed)}
-        return dataclasses.replace(self, refreshed=refreshed, orders=orders, joined=self.joined + 1)
+        after = dataclasses.replace(self, refreshed=self.refreshed | {self.joined: True}, joined=self.joined + 1)
+        return dataclasses.replace(after, orders=self.orders | {self.joined: after.now()})
 
     def leaves(self, number: int) -> Life:
         return dataclasses.replace(self, refreshed={key: at for key, at in self.refreshed.items() if key != number})
@@ -65,11 +76,11 @@ class Life:
         """A unit that was late notes who there is now."""
         if number not in self.refreshed:
             return self
-        return dataclasses.replace(self, orders={number: frozenset(self.refreshed)} | self.orders)
+        return dataclasses.replace(self, orders={number: self.now()} | self.orders)
 
 
 def begun(pause: str, late: set[int]) -> Life:
-    return Life(dict.fromkeys(BEGUN, False), dict.fromkeys(BEGUN - late, BEGUN), pause).goes_on()
+    return Life(dict.fromkeys(BEGUN, False), dict.fromkeys(BEGUN - late, AT_FIRST), pause).goes_on()
 
 
 @pytest.mark.parametrize("pause", ["all", "first"])
@@ -90,7 +101,7 @@ def test_without_scaling_charm_refresh_s_own_pauses_are_enough(pause: str, count
     units = frozenset(range(count))
     for done in range(count + 1):
         refreshed = {number: number >= count - done for number in units}
-        assert confirmation.awaited(refreshed, [units], pause) is None
+        assert confirmation.awaited(refreshed, [order(units, units)], pause) is None
 
 
 @pytest.mark.parametrize(
@@ -117,13 +128,37 @@ def test_without_scaling_charm_refresh_s_own_pauses_are_enough(pause: str, count
     ],
 )
 def test_awaited(refreshed: dict[int, bool], orders: list[set[int]], pause: str, expected: int | None) -> None:
-    assert confirmation.awaited(refreshed, [frozenset(order) for order in orders], pause) == expected
+    for old in (None, range(3)):
+        assert confirmation.awaited(refreshed, [order(units, old) for units in orders], pause) == expected
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "units", "old", "expected"),
+    [
+        # Unit 3 was there when the new charm came, but got its snap only from that.
+        ({4: True, 3: True, 2: False, 1: False, 0: False}, range(5), {4, 2, 1, 0}, 2),
+        ({4: True, 3: True, 2: True, 1: False, 0: False}, range(5), {4, 2, 1, 0}, None),
+        # So it is of unit 3, the highest, and charm-refresh pauses before unit 2 by itself.
+        ({3: True, 2: True, 1: False, 0: False}, range(4), {2, 1, 0}, None),
+        ({3: True, 2: True, 1: False, 0: False}, range(4), {1, 0}, 1),
+        # Back on the way to what unit 3 had kept: the others go on after one confirmation.
+        ({4: True, 3: False, 2: True, 1: True, 0: True}, range(5), {4, 3}, None),
+        # A charm that has not recorded it yet.
+        ({4: True, 3: True, 2: False, 1: False, 0: False}, range(5), None, None),
+    ],
+)
+def test_a_unit_that_was_no_old_one_was_never_confirmed(
+    refreshed: dict[int, bool], units: Iterable[int], old: Iterable[int] | None, expected: int | None
+) -> None:
+    assert confirmation.awaited(refreshed, [order(units, old)], "first") == expected
 
 
 def test_an_order_is_read_back() -> None:
     order = confirmation.Order("ch:amd64/postgresql-machine-2", 1700000001.123, frozenset({0, 1, 10}))
-    assert confirmation.Order.parse(order.dump()) == order
-    assert confirmation.Order.parse(order.dump().replace("{", '{"later": 1, ')) == order
+    for old in (None, frozenset({0, 10}), frozenset[int]()):
+        each = dataclasses.replace(order, old=old)
+        assert confirmation.Order.parse(each.dump()) == each
+        assert confirmation.Order.parse(each.dump().replace("{", '{"later": 1, ')) == each
     for text in (None, "", "{", "[]", "{}", '{"charm": "x", "time": "y", "units": []}', '{"charm": "x", "time": 1}'):
         assert confirmation.Order.parse(text) is None
     assert order.is_of_same_charm(dataclasses.replace(order, units=frozenset()))

@@ -85,14 +85,17 @@ def test_while_it_is_refused_only_what_has_run_is_started() -> None:
 # What is recorded, by the planner
 
 
+OLD = frozenset({0, 2})
+
+
 def progress(**changes: typing.Any) -> facts.RefreshFacts:
     made = facts.RefreshFacts(
-        in_progress=True, pinned_revision="416", build=NEWER, charm_time=100.0, original=BEFORE, now=110.0
+        in_progress=True, pinned_revision="416", build=NEWER, charm_time=100.0, original=BEFORE, now=110.0, old=OLD
     )
     return dataclasses.replace(made, **changes)
 
 
-ORDER = confirmation.Order(NEWER.url, 100.0, frozenset({0, 1, 2}))
+ORDER = confirmation.Order(NEWER.url, 100.0, frozenset({0, 1, 2}), OLD)
 
 
 def recorded(**changes: typing.Any) -> list[Publish | Record]:
