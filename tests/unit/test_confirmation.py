@@ -138,10 +138,11 @@ def test_awaited(refreshed: dict[int, bool], orders: list[set[int]], pause: str,
         # Unit 3 was there when the new charm came, but got its snap only from that.
         ({4: True, 3: True, 2: False, 1: False, 0: False}, range(5), {4, 2, 1, 0}, 2),
         ({4: True, 3: True, 2: True, 1: False, 0: False}, range(5), {4, 2, 1, 0}, None),
-        # So it is of unit 3, the highest, and charm-refresh pauses before unit 2 by itself.
+        # Unit 3 is the highest, and got its snap so: charm-refresh has paused before unit 2 by itself.
         ({3: True, 2: True, 1: False, 0: False}, range(4), {2, 1, 0}, None),
+        # Both of the highest got it so, and nobody has confirmed anything.
         ({3: True, 2: True, 1: False, 0: False}, range(4), {1, 0}, 1),
-        # Back on the way to what unit 3 had kept: the others go on after one confirmation.
+        # A way back with two units refreshed: charm-refresh pauses before unit 3 by itself.
         ({4: True, 3: False, 2: True, 1: True, 0: True}, range(5), {4, 3}, None),
         # A charm that has not recorded it yet.
         ({4: True, 3: True, 2: False, 1: False, 0: False}, range(5), None, None),
