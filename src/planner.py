@@ -121,14 +121,18 @@ def _gives_up(known: facts.Facts) -> bool:
 def _remember_majority(known: facts.Facts) -> collections.abc.Iterator[AnyStep]:
     """That there is a majority again, told by whoever sees it: who has formed it may go."""
     agreement, consent = known.agreement, known.consent
+    told = None
     if known.number in agreement.awaited and known.raft is not None and known.raft.has_quorum:
-        there_is_one = forced_majority.Consent(agreement.generation, formed=True)
-        yield Publish(forced_majority.KEY, there_is_one.dump())
+        told = forced_majority.Consent(agreement.generation, formed=True)
     founded = agreement.founder == known.number and known.is_primary
     seen = agreement.is_formed and consent is not None and consent.generation == agreement.generation
     if consent is not None and not consent.formed and (founded or seen):
-        yield Publish(forced_majority.KEY, dataclasses.replace(consent, formed=True).dump())
-    if known.leader and agreement.is_formed and known.formed_generation < agreement.generation:
+        told = dataclasses.replace(consent, formed=True)
+    if told is not None:
+        yield Publish(forced_majority.KEY, told.dump())
+    # A unit that is told nothing by others, as one alone, would record it with its next update-status only.
+    is_formed = agreement.is_formed or told is not None
+    if known.leader and is_formed and known.formed_generation < agreement.generation:
         yield Record(forced_majority.KEY, str(agreement.generation))
 
 

@@ -91,6 +91,13 @@ class World:
             for raft in list(self.rafts.values()):
                 raft.loop()
 
+    def accept_loss(self) -> None:
+        """Count no more on transactions that no machine has which is up."""
+        for identity, database in self.databases.items():
+            copies = [each.patroni.data if each.patroni else each.data for each in self.machines if each.up]
+            positions = [data.position for data in copies if data is not None and data.system_identifier == identity]
+            database.acknowledged = min(database.acknowledged, max(positions, default=0))
+
     @property
     def raft(self) -> cluster.RaftCluster:
         """The cluster that runs, where there is one only."""

@@ -13,6 +13,7 @@ from tests.model import rules, simulation, versions
 # Ways out, beside what goes on: who is stuck is not helped by them.
 _ASIDE = re.compile(r"To (?:rollback, `[^`]*`|pause refresh, run `[^`]*`)")
 _BACK = r"Rollback with `juju refresh|Go back: `juju refresh"
+_GIVE_UP = r"`juju run (\S+) force-majority accept-data-loss=true`"
 _INCOMPATIBLE = rf"Refresh incompatible\. {_BACK}|cannot follow .*(?:{_BACK})"
 _PAUSE_OPTION = r"pause-after-unit-refresh config must be set to"
 _RESUME = r"run `resume-refresh` on unit (\d+)"
@@ -72,6 +73,9 @@ def follow(simulated: simulation.Simulation, watching: rules.Rules) -> bool:
     if _failed(simulated):
         with contextlib.suppress(OperationError):
             simulated.operations.resolved(simulation.MODEL, all=True)
+    elif found := _first(shown, _GIVE_UP):
+        simulated.world.accept_loss()
+        simulated.run(found[1], "force-majority", **{"accept-data-loss": True})
     elif found := _first(shown, _RESUME):
         simulated.run(f"{simulation.APPLICATION}/{found[1]}", "resume-refresh")
     elif _first(shown, _PAUSE_OPTION):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from lab.controller.entities import models, relations, units
+from lab.controller.entities import models, relations, uniter, units
 from tests.model import simulation as simulations
 from tests.model import versions, worldserver
 
@@ -107,7 +107,7 @@ class Rules:
         if not self._is_forced():
             is_confirmed = now.path == RESUME or not self.pauses(refresh)
             self._expect(is_confirmed, machine, f"{before} -> {revision} without the operator's word")
-            higher = [each for each in self._alive() if each.number > self._number(unit)]
+            higher = [each for each in self._alive() if each.number > self._number(unit) and self._knows(unit, each)]
             passed_over = ", ".join(each.name for each in higher if self._is_old(each, refresh))
             self._expect(not passed_over, machine, f"refreshed before {passed_over}")
         refresh.refreshed.add(unit)
@@ -204,6 +204,13 @@ class Rules:
     def _is_old(self, unit: units.Unit, refresh: Refresh) -> bool:
         machine = self._simulation.machine_of(unit)
         return machine is not None and machine.revision not in (None, refresh.target.snap)
+
+    def _knows(self, unit: str, other: units.Unit) -> bool:
+        """Whether Juju has told a unit of another one; while its hook fails it is not told of those that join."""
+        state = self._simulation.store.require(uniter.UniterState, other.model, unit)
+        if state.hook is not None and state.hook.remote_unit == other.name:
+            return True
+        return any(other.name in relation.members for relation in state.relations.values())
 
     def _has_run(self, unit: units.Unit) -> bool:
         machine = self._simulation.machine_of(unit)

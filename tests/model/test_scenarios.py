@@ -164,6 +164,31 @@ def test_units_that_still_join_when_the_new_charm_comes_confirm_nothing():
         lived.end(versions.THIRD.revision)
 
 
+def test_a_unit_that_is_left_alone_goes_on_once_the_loss_of_the_others_is_accepted():
+    with life.Life(3) as lived:
+        lived.power(1, False)
+        lived.remove_unit(1)
+        lived.remove_unit(2)
+        lived.wait(4)
+        lived.run(0, "force-majority")
+        lived.wait(1)
+        lived.end()
+
+
+def test_a_unit_whose_hook_fails_goes_back_without_those_of_which_it_was_not_told():
+    with life.Life(3) as lived:
+        lived.refresh(versions.NEWER.revision)
+        lived.settle()
+        lived.break_snap(2, "unchanged")
+        lived.refresh(versions.ORIGINAL.revision)
+        lived.wait(4)
+        lived.add_unit()
+        lived.settle()
+        lived.refresh(versions.THIRD.revision)
+        lived.settle()
+        lived.end()
+
+
 def test_a_failure_tells_what_was_done_as_a_test():
     with life.Life(3) as lived, pytest.raises(life.Broken) as caught:
         lived.set_pause("all")

@@ -69,6 +69,8 @@ def test_one_of_two_is_lost(deployed: Deployed, lost: str) -> None:
     force(left, **{"accept-data-loss": True})
     on.settle()
     is_well(on, 1, before)
+    # A unit alone hears of nothing that it has told itself.
+    assert on.application_databags["database-peers"]["forced-majority"] == "1"
     on.add_unit()
     on.settle()
     is_well(on, 2, before)
