@@ -153,7 +153,7 @@ class PostgresqlCharm(ops.CharmBase):
             observe=lambda: self._observe(None),
             number=self.situation.number,
             awaited=self.situation.awaited,
-            rollback=self.situation.is_rollback,
+            rollback_seconds=self.situation.rollback_seconds,
         )
         try:
             with refresh.told_of_new_charm() if self.situation.newly_accepted() else contextlib.nullcontext():

@@ -1,5 +1,6 @@
 """Stops PostgreSQL for a refresh: never as the primary of others, and without a commit that waits for it."""
 
+import collections.abc
 import dataclasses
 import logging
 import time
@@ -23,8 +24,12 @@ def is_following(known: facts.Facts) -> bool:
     return known.cluster is not None and any(member.state in FOLLOWING_STATES for member in known.cluster.unhealthy)
 
 
-def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
+def stop_gracefully(
+    workload: machine.Workload, known: facts.Facts, require: collections.abc.Callable[[facts.Facts], None]
+) -> None:
     """Stop PostgreSQL, never as the primary of others.
+
+    require: is given the facts as they are once nobody waits for this unit any more, and raises what keeps it running.
 
     The hand-over before the unit's turn may have been undone by a failover.
 
@@ -32,6 +37,7 @@ def stop_gracefully(workload: machine.Workload, known: facts.Facts) -> None:
     SnapOperationError where snapd does not stop it.
     """
     known = _await_standbys(workload, draining.drain(workload, known))
+    require(known)
     others = [member for member in known.cluster.members if member.name != known.member_name] if known.cluster else []
     if known.is_primary and any(member.is_running for member in others):
         candidate = successor(known)

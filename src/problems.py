@@ -110,18 +110,21 @@ def _storage_full(known: facts.Facts) -> str | None:
     return f"Storage full: {full}; make room or attach a larger one" if full else None
 
 
-def unhealthy(known: facts.Facts) -> str | None:
-    """Why this unit and its cluster are not healthy; None if all is well. A refresh goes on only then."""
+def unhealthy(known: facts.Facts, *, drained: bool = False) -> str | None:
+    """Why this unit and its cluster are not healthy; None if all is well. A refresh goes on only then.
+
+    drained: whether this unit is about to stop and has told the primary, which may have no synchronous standby then.
+    """
     view = known.cluster
     if not known.machine.patroni_running:
         return "Patroni is not running"
     if view is None:
         return "Patroni does not answer"
     # With a full storage it would, as the primary, stop at once.
-    return (PAUSED if view.paused else None) or _storage_full(known) or _unhealthy_cluster(known, view)
+    return (PAUSED if view.paused else None) or _storage_full(known) or _unhealthy_cluster(known, view, drained)
 
 
-def _unhealthy_cluster(known: facts.Facts, view: cluster.ClusterView) -> str | None:
+def _unhealthy_cluster(known: facts.Facts, view: cluster.ClusterView, drained: bool) -> str | None:
     if view.primary is None:
         return no_primary(known)
     member = known.member
@@ -135,6 +138,8 @@ def _unhealthy_cluster(known: facts.Facts, view: cluster.ClusterView) -> str | N
             {facts.member_name(known.application, n) for n in known.numbers} - {m.name for m in view.members}
         )
         return f"{', '.join(missing)} is not a member of the cluster"
+    if drained:
+        return None
     if len(view.members) > 1 and known.is_synchronous and not view.synchronous_standbys:
         return "No synchronous standby"
     return _lag(member)

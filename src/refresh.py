@@ -15,6 +15,7 @@ import charm_refresh
 import activities
 import compatibility
 import facts
+import failed_attempt
 import graceful_stop
 import handover
 import member
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 VERSIONS_FILE = pathlib.Path("refresh_versions.toml")
 CHARM_REFRESH_ACTIONS = ("force-refresh-start", "resume-refresh")
 """Those in which charm-refresh refreshes a unit."""
+OBSERVERS_EVENT = "hooks/cluster_changed"
+CHARM_DIRECTORY = pathlib.Path()
+"""Juju runs the charm in it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +68,8 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
     """Of this unit."""
     awaited: collections.abc.Callable[[], int | None]
     """The unit that has to be confirmed where charm-refresh would not wait (confirmation.py)."""
-    rollback: bool
-    """Whether this charm is the one that the refresh under way began with."""
+    rollback_seconds: float | None
+    """How long this charm, the one that the refresh under way began with, has been here; None: it is another one."""
     forced: bool = dataclasses.field(default=False, init=False)
     """Whether the operator starts the refresh regardless, in this action."""
     waits_for: str | None = dataclasses.field(default=None, init=False)
@@ -128,42 +132,64 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         be lost, and its answer would not say why. charm-refresh lets the action fail, as the revision is not the
         wanted one.
 
-        Raises refresh_gate.HeldError, with nothing done, where this unit must not be stopped now.
+        Raises refresh_gate.HeldError where this unit must not be stopped now, with nothing done. In an event of the
+        observer also where it has failed: nobody would learn of that, as it is no hook, and it would be repeated at
+        once, as long as it fails.
         """
         try:
             self._refresh_snap(snap_revision, refresh)
         except (snap.SnapOperationError, switchover.HandOverError, OSError) as error:
-            if not os.environ.get("JUJU_ACTION_NAME"):
+            if not _is_observers() and not os.environ.get("JUJU_ACTION_NAME"):
                 raise
             logger.error("The snap was not refreshed to revision %s: %s", snap_revision, error)
+            if _is_observers():
+                raise refresh_gate.HeldError(str(error)) from error
             self.failure = str(error)
 
     def _refresh_snap(self, snap_revision: str, refresh: charm_refresh.Machines) -> None:
         known = self.observe()
         self._require_health(known)
+        self._require_pause(snap_revision)
         before = self.workload.snap.state().revision
         configured = self.workload.configuration_text()
         # Where it does not run, a hook that was cut off has stopped it.
         should_run = known.machine.patroni_running or (known.machine.has_raft_state and bool(configured))
+        may_stop = False
         try:
             if before != snap_revision:
                 self.workload.require_snap_revision(snap_revision)
+            charm_.unit_status = charm_.MaintenanceStatus(f"Refreshing the snap to revision {snap_revision}")
+            may_stop = True
             if known.machine.patroni_running:
-                graceful_stop.stop_gracefully(self.workload, known)
+                graceful_stop.stop_gracefully(self.workload, known, self._require_health_of_drained)
             self._configure(known, configured)
             self.workload.snap.refresh(snap_revision)
-        except (snap.SnapOperationError, OSError):
+        except (snap.SnapOperationError, OSError) as error:
+            if may_stop:
+                failed_attempt.remember(CHARM_DIRECTORY, snap_revision, time.time(), str(error))
             if self._revision(before) != before:
                 refresh.update_snap_revision()
             else:
                 self._start_again(configured, should_run)
             raise
+        failed_attempt.forget(CHARM_DIRECTORY)
         refresh.update_snap_revision()
 
-    def _require_health(self, known: facts.Facts) -> None:
+    def _require_pause(self, snap_revision: str) -> None:
+        failed = failed_attempt.load(CHARM_DIRECTORY, snap_revision) if _is_observers() else None
+        if failed is not None and failed.is_recent(time.time()):
+            raise refresh_gate.HeldError(failed.reason)
+
+    def _require_health_of_drained(self, known: facts.Facts) -> None:
+        """Look once more: to ask the store and to drain may take long."""
+        self._require_health(known, drained=True)
+
+    def _require_health(self, known: facts.Facts, *, drained: bool = False) -> None:
         if self.forced or _is_regardless():
             return
-        against = refresh_gate.reason(self.workload, known, self.number, rollback=self.rollback)
+        against = refresh_gate.reason(
+            self.workload, known, self.number, rollback_seconds=self.rollback_seconds, drained=drained
+        )
         if against is not None:
             logger.info("This unit's refresh waits: %s", against)
             raise refresh_gate.HeldError(against)
@@ -220,6 +246,12 @@ class Machines(charm_refresh.Machines):
     def _refresh_unit(self) -> None:
         if self.held or _is_action_that_refreshes_nothing():
             return
+        event = charm_.event
+        if isinstance(event, charm_.ActionEvent) and _is_regardless() and not self._may_be_regardless():
+            # charm-refresh would not ask, and so pass over versions that must not follow, and over all checks.
+            first = facts.unit_name(charm_.app, self._units[0].number)
+            event.fail(f"Refresh has not started; see get-refresh-status, or force-refresh-start on {first}")
+            return
         try:
             super()._refresh_unit()
         except refresh_gate.HeldError as held:
@@ -239,6 +271,14 @@ class Machines(charm_refresh.Machines):
     _app_status_higher_priority = property(  # pyright: ignore[reportAssignmentType]
         lambda self: self._app_status, _keep_app_status
     )
+
+    def _may_be_regardless(self) -> bool:
+        """Whether units may refresh whatever state others are in: in a rollback also where its first unit is dead.
+
+        Where none is in progress charm-refresh says so.
+        """
+        in_progress = self._in_progress.name == "TRUE"
+        return not in_progress or self._refresh_started or self._charm_specific.rollback_seconds is not None
 
     @property
     def started(self) -> bool:
@@ -276,6 +316,11 @@ def _is_action_that_refreshes_nothing() -> bool:
     """
     kind, _, action = os.environ.get("JUJU_DISPATCH_PATH", "").partition("/")
     return kind == "actions" and action not in CHARM_REFRESH_ACTIONS
+
+
+def _is_observers() -> bool:
+    """Whether this is an event of the observer. Also one that `juju exec` dispatches, in an action."""
+    return os.environ.get("JUJU_DISPATCH_PATH") == OBSERVERS_EVENT
 
 
 def _is_regardless() -> bool:

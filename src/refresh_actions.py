@@ -39,8 +39,9 @@ def get_refresh_status(
 def answer_ready(event: ops.ActionEvent, known: facts.Facts, build: refresh_facts.Build) -> None:
     """pre-refresh-check that found nothing. charm-refresh's own answer names no file to go back to (FILE)."""
     command = refresh_facts.refresh_command(build.url, known.application)
+    stops = "" if len(known.numbers) > 2 else " Nobody can write while a unit refreshes: that takes three units."
     text = (
-        "Charm is ready for refresh. Run get-refresh-status for the plan.\n\n"
+        f"Charm is ready for refresh. Run get-refresh-status for the plan.{stops}\n\n"
         f"After the refresh has started, use this command to go back:\n`{command}`"
     )
     event.set_results({"result": text})
@@ -132,7 +133,7 @@ def look(
         unaware=situation.unaware if refreshing else frozenset(),
     )
     if known.refused is None and refreshing and seen.started and seen.following is not None:
-        against = refresh_gate.reason(workload, known, seen.following, rollback=seen.is_rollback)
+        against = refresh_gate.reason(workload, known, seen.following, rollback_seconds=situation.rollback_seconds)
         backup = not seen.is_rollback and activities.has_backup(
             workload, known, refresh_standing.member(known, seen.following)
         )

@@ -1,8 +1,8 @@
 """Whether a unit may be stopped for its refresh now.
 
 charm-refresh takes a refreshed unit's word that the next one may go on, and keeps it: it does not notice who has died
-since. So the charm looks again, right before anything is stopped. It asks each Raft node itself, too: Patroni shows a
-member that has died for up to half a minute.
+since. So the charm looks again before it asks the store and drains this unit, and once more right before it stops. It
+asks each Raft node itself, too: Patroni shows a member that has died for up to half a minute.
 
 Invariants, unless the operator goes on regardless (`override`):
 - Nobody is stopped while the cluster is not healthy or another unit does not answer. Exempt is a unit whose own
@@ -12,7 +12,8 @@ Invariants, unless the operator goes on regardless (`override`):
 - Nobody is stopped who does not know of a unit with a higher number, which comes first.
 - No backup that is taken from a unit is cut off; a rollback does not wait for it.
 - Nobody is stopped whose vote Raft's majority needs: writes would stop, and in a rollback that is worse than to wait.
-  Exempt is the first unit of a rollback, since a way back is always open; and of two members, each is needed anyway.
+  Exempt is the first unit of a rollback after two minutes, since a way back is always open, but who does not answer may
+  be about to come back from its own refresh; and of two members, each is needed anyway.
 """
 
 import activities
@@ -26,6 +27,10 @@ STATUS_LENGTH = 81
 # Patroni's words for a PostgreSQL that runs. After a failover a standby that is well is "running" for a while: it has
 # nobody to stream from, and may be the one to take over.
 UP = ("running", "streaming", "in archive recovery")
+
+
+PATIENCE_SECONDS = 120.0
+"""How long the first unit of a rollback waits for others whose votes are needed."""
 
 
 class HeldError(Exception):
@@ -42,19 +47,38 @@ def shortened(text: str) -> str:
     return text if len(text) <= STATUS_LENGTH else f"{text[: STATUS_LENGTH - 1]}…"
 
 
-def reason(workload: machine.Workload, known: facts.Facts, number: int, *, rollback: bool) -> str | None:
-    """Why that unit must not be stopped now; None if it may. What the facts do not tell is asked for, read-only."""
+def reason(
+    workload: machine.Workload,
+    known: facts.Facts,
+    number: int,
+    *,
+    rollback_seconds: float | None,
+    drained: bool = False,
+) -> str | None:
+    """Why that unit must not be stopped now; None if it may. What the facts do not tell is asked for, read-only.
+
+    rollback_seconds: how long ago the charm came to which it goes back; None where it does not go back.
+    drained: whether nobody waits for the unit any more, so that there may be no synchronous standby now.
+    """
     if number == known.number and (disabled := problems.snap_disabled(known)):
         return disabled
     if known.cluster is not None and known.cluster.paused:
         return problems.PAUSED
     if number == known.number and not known.machine.patroni_running:
         return None
-    if rollback and number == max(known.numbers):
+    if rollback_seconds is not None and number == max(known.numbers) and not _is_early(rollback_seconds):
         return None
-    strict = not rollback and not _is_down(known, number)
-    against = problems.unhealthy(known) or _unmet(known) or _backup(workload, known, number) if strict else None
+    strict = rollback_seconds is None and not _is_down(known, number)
+    against = None
+    if strict:
+        ill = problems.unhealthy(known, drained=drained)
+        against = ill or _unmet(known) or _backup(workload, known, number)
     return against or _votes(workload, known, number, strict=strict)
+
+
+def _is_early(rollback_seconds: float) -> bool:
+    """Whether a unit that does not answer may be in the midst of its own refresh. The clock may have been put back."""
+    return abs(rollback_seconds) < PATIENCE_SECONDS
 
 
 def _unmet(known: facts.Facts) -> str | None:

@@ -49,7 +49,13 @@ def _failing(known: facts.Facts, seen: Seen, number: int) -> str:
     unit = facts.unit_name(known.application, number)
     mend = f"see `juju debug-log --include {unit}`; when it is mended, `juju resolved {unit}`"
     lost = f". {_removal(unit)}" if _is_away(known, seen, number) else ""
-    return f"The hook of {unit} fails: {mend}{lost}{_or_back(known, seen)}"
+    back = _back(known, seen)
+    if back:
+        # Without it Juju gives a unit no other charm while its hook fails.
+        back = f"; {back.removesuffix('`')} --force-units`"
+    elif number in seen.unaware:
+        back = f"; to go back without what fails, `juju resolved --no-retry {unit}`, again if another hook fails"
+    return f"The hook of {unit} fails: {mend}{lost}{back}"
 
 
 def _unknown(known: facts.Facts) -> str:

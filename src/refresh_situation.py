@@ -100,6 +100,11 @@ class Situation:
         """Whether this charm is the one that the units ran before the refresh."""
         return refresh_facts.is_rollback(self.build, self.original)
 
+    @property
+    def rollback_seconds(self) -> float | None:
+        """How long ago this charm came, where it is the one that the units ran before the refresh; else None."""
+        return time.time() - self._charm.time if self.is_rollback else None
+
     def newly_accepted(self) -> bool:
         """Whether the operator has accepted this charm, and charm-refresh has not seen it since.
 

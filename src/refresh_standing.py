@@ -82,6 +82,11 @@ class Seen:
         """Whether the checks have passed, or were skipped."""
         return self.is_rollback or any(unit.started and unit.url == self.build.url for unit in self.units.values())
 
+    @property
+    def outages(self) -> list[int]:
+        """The units during whose refresh nobody can write: one alone, or each of two, as two votes are a majority."""
+        return self.order if len(self.order) <= 2 else []
+
     def is_refreshed(self, number: int) -> bool:
         """Whether the unit has the wanted snap."""
         return self.units[number].snap_revision == self.build.snap_revision

@@ -74,6 +74,7 @@ def _plan(known: facts.Facts, seen: Seen) -> Report:
             facts.unit_name(known.application, number) for number in seen.order if seen.pauses_before(number)
         ],
         "switchovers": _switchovers(known, seen),
+        "no-writes-while": [facts.unit_name(known.application, number) for number in seen.outages],
         "rollback": refresh_facts.refresh_command(seen.build.url, known.application),
     }
 

@@ -64,6 +64,7 @@ def _plan(plan: Report) -> str:
         f"Order: {', '.join(plan['order'])}",
         f"Waits for resume-refresh before: {confirmed}",
         f"Switchovers: {_text(plan['switchovers'])}",
+        f"Nobody can write while these refresh: {', '.join(plan['no-writes-while']) or 'none'}",
         f"To go back after it: `{plan['rollback']}`",
     ]
     return "\n".join(lines)

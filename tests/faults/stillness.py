@@ -25,7 +25,8 @@ sha256sum /etc/systemd/system/{observer} /etc/systemd/system/snap.charmed-postgr
 stat --format '%n %U %a %Y %Z' /var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml
 sha256sum /var/snap/charmed-postgresql/current/etc/patroni/patroni.yaml
 sha256sum /var/snap/charmed-postgresql/common/gate-auto-refresh 2>/dev/null
-cd {charm} && find .observer.json .charm_refresh_v3 -type f 2>/dev/null | LC_ALL=C sort | xargs sha256sum
+cd {charm}
+find .observer.json .failed-attempt.json .charm_refresh_v3 -type f 2>/dev/null | LC_ALL=C sort | xargs sha256sum
 sed --regexp-extended 's/"(since|looked|asked)": ("[^"]*"|[0-9.]+)//' .verified.json .snap-refresh.json
 ---
 snap list | cut --characters 1-1000

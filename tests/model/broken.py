@@ -27,7 +27,7 @@ def a_primary_is_stopped_without_a_hand_over() -> None:
     """`stop_gracefully` stops whatever runs."""
     import graceful_stop
 
-    _replace(graceful_stop, "stop_gracefully", lambda workload, _: workload.snap.stop())
+    _replace(graceful_stop, "stop_gracefully", lambda workload, *_: workload.snap.stop())
 
 
 def the_primary_is_not_handed_over_before_its_turn() -> None:
@@ -135,7 +135,7 @@ def what_a_failed_snap_has_stopped_stays_stopped() -> None:
     def without_start(self: typing.Any, revision: str, library: typing.Any) -> None:
         known = self.observe()
         if known.machine.patroni_running:
-            graceful_stop.stop_gracefully(self.workload, known)
+            graceful_stop.stop_gracefully(self.workload, known, self._require_health_of_drained)
         self.workload.snap.refresh(revision)
         library.update_snap_revision()
 

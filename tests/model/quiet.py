@@ -17,7 +17,7 @@ STEPS_A_WRITE = 4
 STEPS_A_TASK = 4
 """How many things a unit may do before a task of its own has ended: crash, start, tell that it has failed."""
 EVENTS = ("update-status", "config-changed")
-STATE = (".verified.json", ".snap-refresh.json", ".observer.json", ".charm_refresh_v3/*")
+STATE = (".verified.json", ".failed-attempt.json", ".snap-refresh.json", ".observer.json", ".charm_refresh_v3/*")
 """What the charm and charm-refresh keep in the charm's directory."""
 TIMES = frozenset({"since", "asked", "looked"})
 """Keys of what is kept that say when it was looked at; an event that comes much later looks again."""

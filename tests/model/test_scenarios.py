@@ -189,6 +189,25 @@ def test_a_unit_whose_hook_fails_goes_back_without_those_of_which_it_was_not_tol
         lived.end()
 
 
+@pytest.mark.parametrize(("pause", "place"), [("all", 2), ("none", 1)])
+def test_a_snap_that_fails_stops_postgresql_no_more_often_than_juju_repeats_a_hook(pause: str, place: int):
+    with life.Life(3) as lived:
+        lived.set_pause(pause)
+        lived.settle()
+        machine = lived.simulation.machine_of(lived.simulation.units()[place])
+        assert machine is not None
+        before = machine.stops
+        lived.break_snap(place, "unchanged")
+        # So that the observer sees it go and come, which is an event each.
+        lived.start_slowly(place, 3)
+        lived.refresh(versions.NEWER.revision)
+        lived.wait(300)
+        # Juju waits for 5, 10, 20, 40, 80 and 160 s.
+        assert 2 <= machine.stops - before <= 8
+        lived.break_snap(place, None)
+        lived.end()
+
+
 def test_a_failure_tells_what_was_done_as_a_test():
     with life.Life(3) as lived, pytest.raises(life.Broken) as caught:
         lived.set_pause("all")

@@ -36,12 +36,18 @@ class Raft:
 
 
 def against(
-    given: facts.Facts, *, number: int = 1, count: int = 3, silent: collections.abc.Collection[int] = (), **of: bool
+    given: facts.Facts,
+    *,
+    number: int = 1,
+    count: int = 3,
+    silent: collections.abc.Collection[int] = (),
+    **of: typing.Any,
 ) -> str | None:
     connected = of.pop("connected", True)
     view = known.raft_view(count, number, None if connected else ())
     workload: typing.Any = Raft(set(range(count)) - set(silent), view)
-    return refresh_gate.reason(workload, given, number, **({"rollback": False} | of))
+    options: dict[str, typing.Any] = {"rollback_seconds": None} | of
+    return refresh_gate.reason(workload, given, number, **options)
 
 
 STOPPED = known.view(3, changes={1: {"state": "stopped"}})
@@ -51,6 +57,8 @@ NO_MEMBER = known.settled(1, cluster=known.view(1))
 UNIT_1 = known.settled(1)
 DISABLED = known.settled(1, machine_snap=known.DISABLED, machine_patroni_running=False)
 NOT_ENABLED = "Snap charmed-postgresql is disabled; as root: `snap enable charmed-postgresql`"
+ASYNCHRONOUS = known.view(3, changes={number: {"role": "replica"} for number in (1, 2)})
+NO_MAJORITY_2 = "No majority without unit 2: 1 of 3 members reachable; start the others"
 NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the others"
 
 
@@ -59,7 +67,7 @@ NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the o
     [
         (UNIT_1, {}, None),
         (DISABLED, {}, NOT_ENABLED),
-        (DISABLED, {"rollback": True}, NOT_ENABLED),
+        (DISABLED, {"rollback_seconds": 120.0}, NOT_ENABLED),
         # Of another unit's snap its status tells.
         (DISABLED, {"number": 2}, "Patroni is not running"),
         (known.settled(1, cluster=ILL), {}, "postgresql-machine-2 is stopped"),
@@ -77,7 +85,7 @@ NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the o
             {"number": 2, "count": 4},
             "Unit 3 is a member, but not yet met here; wait some seconds",
         ),
-        (known.settled(2, cluster=known.view(4)), {"number": 2, "count": 4, "rollback": True}, None),
+        (known.settled(2, cluster=known.view(4)), {"number": 2, "count": 4, "rollback_seconds": 120.0}, None),
         # Of two units each is needed.
         (known.settled(0, 2, 1), {"number": 0, "count": 2}, None),
         (known.settled(0, 2, 1), {"number": 0, "count": 2, "silent": {1}}, "No answer from postgresql-machine-1"),
@@ -92,9 +100,17 @@ NO_MAJORITY = "No majority without unit 1: 1 of 3 members reachable; start the o
         (known.settled(1, cluster=STOPPED), {"silent": {1}}, None),
         (known.settled(1, cluster=ILL, machine_patroni_running=False), {"silent": {0, 2}}, None),
         # A rollback: ill units do not hold it. Its first unit may always go back.
-        (known.settled(1, cluster=ILL), {"rollback": True}, None),
-        (known.settled(1, cluster=ILL), {"rollback": True, "silent": {2}}, NO_MAJORITY),
-        (known.settled(2, cluster=ILL), {"rollback": True, "number": 2, "silent": {0, 1}}, None),
+        (known.settled(1, cluster=ILL), {"rollback_seconds": 120.0}, None),
+        (known.settled(1, cluster=ILL), {"rollback_seconds": 120.0, "silent": {2}}, NO_MAJORITY),
+        (known.settled(2, cluster=ILL), {"rollback_seconds": 120.0, "number": 2, "silent": {0, 1}}, None),
+        # At first it waits for one that may be about to come back from its own refresh.
+        (known.settled(2), {"rollback_seconds": 119.0, "number": 2, "silent": {1}}, NO_MAJORITY_2),
+        (known.settled(2), {"rollback_seconds": 0.0, "number": 2}, None),
+        (known.settled(2), {"rollback_seconds": -120.0, "number": 2, "silent": {1}}, None),
+        # Nobody waits for it any more: it was the only synchronous standby.
+        (known.settled(1, cluster=ASYNCHRONOUS), {}, "No synchronous standby"),
+        (known.settled(1, cluster=ASYNCHRONOUS), {"drained": True}, None),
+        (known.settled(1, cluster=ILL), {"drained": True}, "postgresql-machine-2 is stopped"),
         # As another unit sees it.
         (known.settled(0), {}, None),
         (known.settled(0), {"silent": {2}}, "No answer from postgresql-machine-2"),

@@ -78,6 +78,7 @@ def test_the_plan(count: int, primary: int | None, switchovers: int | None) -> N
         "order": names,
         "confirm-before": names[1:2],
         "switchovers": switchovers,
+        "no-writes-while": names if count < 3 else [],
         "rollback": "juju refresh postgresql-machine --revision 2",
     }
 

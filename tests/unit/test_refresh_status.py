@@ -309,7 +309,16 @@ def tell(number: int, pause: str) -> str:
             seen({2}, failed=frozenset({1})),
             "paused",
             "The hook of postgresql-machine/1 fails: see `juju debug-log --include postgresql-machine/1`; when it is"
-            f" mended, `juju resolved postgresql-machine/1`; {BACK}",
+            f" mended, `juju resolved postgresql-machine/1`; {BACK.removesuffix('`')} --force-units`",
+        ),
+        # Juju does not give it the charm to go back to, as long as its hook fails.
+        (
+            refreshing(),
+            seen({1}, build=OLD, failed=frozenset({2}), unaware=frozenset({2})),
+            "paused",
+            "The hook of postgresql-machine/2 fails: see `juju debug-log --include postgresql-machine/2`; when it is"
+            " mended, `juju resolved postgresql-machine/2`; to go back without what fails, `juju resolved --no-retry"
+            " postgresql-machine/2`, again if another hook fails",
         ),
         # Back to what ran before: there is no way back from it.
         (

@@ -317,7 +317,8 @@ def test_a_rollback_begins_while_another_unit_is_dead(deployed: Deployed) -> Non
     on.units[1].machine.crash()
     on.run(60)
     on.refresh(dataclasses.replace(builds.OLD))
-    on.run(60)
+    # For two minutes it might be about to come back.
+    on.run(180)
     assert revisions(on)[2] == "366"
     on.reboot(1)
     on.settle()

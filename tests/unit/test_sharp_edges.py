@@ -257,16 +257,17 @@ def test_3_the_way_back_of_a_charm_from_a_file_names_a_file(
 # 4. Ignoring the health of refreshed units ignores more than that
 
 
-def test_4_resume_without_the_check_of_health_does_not_wait_for_the_hook_that_brings_the_charm(
+def test_4_resume_without_the_check_of_health_waits_for_the_hook_that_brings_the_charm(
     deployed: Deployed,
 ) -> None:
     on = paused(deployed)
     waiting = on.units[1]
     waiting.unpack(dataclasses.replace(builds.NEW, version="16/1.2.0", url="ch:amd64/postgresql-machine-4"))
-    # Its hook has not come, so charm-refresh does not trust the code; the action uses it all the same.
+    # Its hook has not come, so charm-refresh does not trust the code. Its action would use it all the same.
     result = resume(on, 1, **{"check-health-of-refreshed-units": False})
-    assert result.failure is None
-    assert waiting.machine.revision == "416"
+    assert result.failure is not None
+    assert result.failure.startswith("Refresh has not started")
+    assert waiting.machine.revision == "366"
 
 
 # 5. An action that raises

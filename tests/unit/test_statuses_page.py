@@ -14,6 +14,7 @@ import pytest
 
 import charm
 import problems
+import refresh
 import refusal
 import statuses
 from snap_refresh import statuses as snap_statuses
@@ -59,6 +60,9 @@ def own_texts() -> set[str]:
     found = {text for module in modules for each in functions(module) for text in texts(each)}
     for node in ast.walk(ast.parse(inspect.getsource(charm))):
         if isinstance(node, ast.Assign) and "_note" in ast.unparse(node.targets[0]):
+            found |= set(texts(node.value))
+    for node in ast.walk(ast.parse(inspect.getsource(refresh))):
+        if isinstance(node, ast.Assign) and "unit_status" in ast.unparse(node.targets[0]):
             found |= set(texts(node.value))
     # What a failed step ends with, after any text at all.
     return (found | {"{}" + statuses.AGAIN}) - PARTS
