@@ -133,16 +133,16 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         wanted one.
 
         Raises refresh_gate.HeldError where this unit must not be stopped now, with nothing done. In an event of the
-        observer also where it has failed: nobody would learn of that, as it is no hook, and it would be repeated at
+        observer also where it has failed: it is no hook, so nobody would learn of that, and it would be repeated at
         once, as long as it fails.
         """
         try:
             self._refresh_snap(snap_revision, refresh)
         except (snap.SnapOperationError, switchover.HandOverError, OSError) as error:
-            if not _is_observers() and not os.environ.get("JUJU_ACTION_NAME"):
+            if not _is_action() and not _is_between_hooks():
                 raise
             logger.error("The snap was not refreshed to revision %s: %s", snap_revision, error)
-            if _is_observers():
+            if _is_between_hooks():
                 raise refresh_gate.HeldError(str(error)) from error
             self.failure = str(error)
 
@@ -176,7 +176,7 @@ class MachinesRefresh(charm_refresh.CharmSpecificMachines):
         refresh.update_snap_revision()
 
     def _require_pause(self, snap_revision: str) -> None:
-        failed = failed_attempt.load(CHARM_DIRECTORY, snap_revision) if _is_observers() else None
+        failed = failed_attempt.load(CHARM_DIRECTORY, snap_revision) if _is_between_hooks() else None
         if failed is not None and failed.is_recent(time.time()):
             raise refresh_gate.HeldError(failed.reason)
 
@@ -318,9 +318,14 @@ def _is_action_that_refreshes_nothing() -> bool:
     return kind == "actions" and action not in CHARM_REFRESH_ACTIONS
 
 
-def _is_observers() -> bool:
-    """Whether this is an event of the observer. Also one that `juju exec` dispatches, in an action."""
-    return os.environ.get("JUJU_DISPATCH_PATH") == OBSERVERS_EVENT
+def _is_action() -> bool:
+    return os.environ.get("JUJU_DISPATCH_PATH", "").startswith("actions/")
+
+
+def _is_between_hooks() -> bool:
+    """Whether this is an event that Juju does not repeat: one of the observer's, or dispatched by `juju exec`."""
+    is_exec = bool(os.environ.get("JUJU_ACTION_NAME")) and not _is_action()
+    return is_exec or os.environ.get("JUJU_DISPATCH_PATH") == OBSERVERS_EVENT
 
 
 def _is_regardless() -> bool:

@@ -29,6 +29,11 @@ class CharmFiles:
         self._manifests = manifests
 
     @property
+    def identity(self) -> pathlib.Path:
+        """The file that names the charm that is in place. Its time is that of the deployment."""
+        return self._charm / _DEPLOYED
+
+    @property
     def deployed(self) -> str | None:
         """The URL of the charm that is in place, None if none was ever."""
         return _read(self._charm / _DEPLOYED)

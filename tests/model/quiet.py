@@ -17,7 +17,8 @@ STEPS_A_WRITE = 4
 STEPS_A_TASK = 4
 """How many things a unit may do before a task of its own has ended: crash, start, tell that it has failed."""
 EVENTS = ("update-status", "config-changed")
-STATE = (".verified.json", ".failed-attempt.json", ".snap-refresh.json", ".observer.json", ".charm_refresh_v3/*")
+STATE = (".verified.json", ".snap-refresh.json", ".observer.json", ".charm_refresh_v3/*")
+ATTEMPT = ".failed-attempt.json"
 """What the charm and charm-refresh keep in the charm's directory."""
 TIMES = frozenset({"since", "asked", "looked"})
 """Keys of what is kept that say when it was looked at; an event that comes much later looks again."""
@@ -69,9 +70,15 @@ class Quiet:
         return False
 
     def _able(self) -> list[units.Unit]:
-        """Units that can run an event."""
+        """Units that can run an event, and do not try again and again what has been made to fail."""
         alive = [unit for unit in self._simulation.units() if unit.life is models.Life.ALIVE and unit.agent_alive]
-        return [unit for unit in alive if self._simulation.status(unit)[0] != "error"]
+        return [
+            unit for unit in alive if self._simulation.status(unit)[0] != "error" and not self._fails_to_refresh(unit)
+        ]
+
+    def _fails_to_refresh(self, unit: units.Unit) -> bool:
+        machine = self._simulation.machine_of(unit)
+        return machine is not None and machine.refresh_fault is not None and bool(self._files(unit, (ATTEMPT,)))
 
     def _seen(self) -> tuple[object, ...]:
         return self._simulation.databags(), self._simulation.fingerprint(), self._traces(), self._kept()
@@ -90,11 +97,14 @@ class Quiet:
         return {str(file): _digest(file) for unit in self._able() for file in self._state_files(unit)}
 
     def _state_files(self, unit: units.Unit) -> list[pathlib.Path]:
+        return self._files(unit, STATE)
+
+    def _files(self, unit: units.Unit, patterns: tuple[str, ...]) -> list[pathlib.Path]:
         machine = self._simulation.machine_of(unit)
         if machine is None:
             return []
         charm = machine.root / f"var/lib/juju/agents/{tags.unit(unit.name)}/charm"
-        return [file for pattern in STATE for file in charm.glob(pattern) if file.is_file()]
+        return [file for pattern in patterns for file in charm.glob(pattern) if file.is_file()]
 
 
 def _digest(file: pathlib.Path) -> str:

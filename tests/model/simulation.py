@@ -6,14 +6,16 @@ One process drives all; nothing happens but in the methods of `Simulation`, and 
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
 import typing
 from unittest import mock
 
 import observer
-from lab.controller import clock, core, engine, tags
+from lab.controller import charm_files, clock, core, engine, tags
 from lab.controller import store as store_module
 from lab.controller.entities import applications, leadership, relations, statuses, tasks, units
 from tests.fakes import answers, world
@@ -23,8 +25,11 @@ APPLICATION = versions.APPLICATION
 MODEL = "m"
 _UNSETTLED = {"error": ("unsettled", ""), "maintenance": ("unsettled", "")}
 QUIET_SECONDS = 12
-RETRY_QUIET_SECONDS = 70
-"""How long nothing may happen before all is settled: longer where observers try again every 30 seconds."""
+RETRY_QUIET_SECONDS = 160
+"""How long nothing may happen before all is settled: longer where observers try again every 30 seconds.
+
+The first unit of a rollback may wait for two minutes.
+"""
 HOOK = "JUJU_HOOK_NAME={0} JUJU_DISPATCH_PATH=hooks/{0} ./dispatch"
 
 
@@ -63,6 +68,8 @@ class Simulation:
         self._observers: dict[str, Observer] = {}
         self._retrying = False
         self._closed = False
+        self._deployments = 0
+        self._patches = contextlib.ExitStack()
 
     def __enter__(self) -> Simulation:
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -79,13 +86,28 @@ class Simulation:
         self.controller = core.Controller(self.store, self.machines, self.directory, self.clock, identifiers)
         self.engine = engine.Engine(self.controller)
         self.operations = self.engine.operations
+        deploy = charm_files.CharmFiles.deploy
+        self._patches.enter_context(mock.patch.object(charm_files.CharmFiles, "deploy", self._deployed_now(deploy)))
         if not (self.directory / "charmhub").exists():
             (self.directory / "charmhub").symlink_to(self.stage.charmhub)
+
+    def _deployed_now(self, deploy: collections.abc.Callable[..., None]) -> collections.abc.Callable[..., None]:
+        """Put a charm's files in place at the simulation's time: the charm tells refreshes apart by it, and by age."""
+
+        def deployed(files: charm_files.CharmFiles, *arguments: typing.Any) -> None:
+            deploy(files, *arguments)
+            # Each of its own.
+            self._deployments += 1
+            time = self.world.now + self._deployments / 1000
+            os.utime(files.identity, (time, time))
+
+        return deployed
 
     def close(self) -> None:
         """End everything; the files stay."""
         if not self._closed:
             self._closed = True
+            self._patches.close()
             self.engine.close()
             self.store.close()
             self.server.close()

@@ -53,9 +53,20 @@ def test_attempts_in_a_row_are_counted_by_revision(tmp_path: pathlib.Path, monke
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"revision": "416", "count": "many", "time": 0, "reason": ""}'])
-def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: pathlib.Path, text: str) -> None:
+def test_a_record_of_attempts_that_cannot_be_read_is_begun_anew(tmp_path: pathlib.Path, text: str) -> None:
     (tmp_path / failed_attempt.FILE).write_text(text)
     assert failed_attempt.load(tmp_path, "416") is None
+
+
+def test_a_disk_that_is_full_does_not_hide_what_has_failed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(failed_attempt.files, "ensure_file", full)
+    failed_attempt.remember(tmp_path, "416", 1000.0, "cannot refresh")
+    assert "No space left on device" in caplog.text
 
 
 def test_the_format() -> None:
